@@ -1,0 +1,2 @@
+//! The ownkey program.
+fn main() {}

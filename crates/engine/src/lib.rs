@@ -1,0 +1,1 @@
+//! Snapshots in, snapshots out: format, log, index, backup, restore, check.

@@ -1,0 +1,1 @@
+//! Development only: the look rule as an exhaustively checked model.

@@ -1,0 +1,1 @@
+//! Where objects live: the storage contract and its implementations.
