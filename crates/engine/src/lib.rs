@@ -5,3 +5,5 @@
 
 pub mod format;
 pub mod monitor;
+pub mod source;
+pub mod target;
