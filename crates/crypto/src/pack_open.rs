@@ -1,0 +1,181 @@
+//! Packs, the opening side (docs/format.md §9): whole, or by ranges.
+//!
+//! It promises that the header and its key commitment are checked once, before any frame is decrypted, and that a directory
+//! comes out only if it accounts for every byte between header and trailer. Who reads a whole pack compares its hash with
+//! its name first; who reads a range relies on the tags. Chunk ids are checked by [`crate::NameKeys::verify_chunk`].
+
+use crate::aead::{FrameKey, FrameSlot, FrameType, TAG_LEN};
+use crate::bytes::{Reader, wide};
+use crate::directory::Directory;
+use crate::epoch_keys::ReaderKeys;
+use crate::error::OpenError;
+use crate::header::{Header, MAX_OBJECT};
+use crate::pack::{PackKind, TRAILER_LEN};
+use crate::sealed::Opened;
+use std::ops::Range;
+
+/// Trailer with its tag.
+const SEALED_TRAILER_LEN: u64 = 48;
+const TAG: u64 = 16;
+
+/// The key of one pack.
+pub struct PackOpener {
+    key: FrameKey,
+    header_len: u64,
+    parity: u64,
+}
+
+/// Where a pack's directory lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trailer {
+    directory_offset: u64,
+    directory_len: u32,
+    frames: u32,
+}
+
+impl Trailer {
+    /// The range of the sealed directory, tag included.
+    #[must_use]
+    pub fn directory_range(&self) -> Range<u64> {
+        let end = self
+            .directory_offset
+            .saturating_add(u64::from(self.directory_len))
+            .saturating_add(TAG);
+        self.directory_offset..end
+    }
+}
+
+impl PackOpener {
+    /// From the beginning of a pack: its first [`crate::MAX_HEADER_LEN`] bytes suffice, or all of it if it is shorter.
+    ///
+    /// # Errors
+    /// [`OpenError`], in the order of docs/format.md §5.
+    pub fn new(keys: &ReaderKeys, kind: PackKind, start: &[u8]) -> Result<Self, OpenError> {
+        let header = Header::parse(start)?;
+        let key = header.key(&keys.label(kind.class(), ""), &keys.pack_ways())?;
+        Ok(Self {
+            key,
+            header_len: wide(header.bytes.len()),
+            parity: u64::from(header.parity),
+        })
+    }
+
+    /// Length of header and wrap in bytes.
+    #[must_use]
+    pub fn header_len(&self) -> u64 {
+        self.header_len
+    }
+
+    /// Opens frame `number` from its stored bytes, tag included ([`crate::FrameEntry::range`]).
+    ///
+    /// # Errors
+    /// [`OpenError::NotAuthentic`] for another frame, another pack or changed bytes; [`OpenError::TooShort`].
+    pub fn open_frame(&self, number: u32, stored_with_tag: &[u8]) -> Result<Opened, OpenError> {
+        let slot = FrameSlot {
+            index: u64::from(number),
+            kind: FrameType::Chunks,
+        };
+        self.key.open(slot, stored_with_tag).map(Opened::new)
+    }
+
+    /// Where the sealed trailer lies in a pack of `pack_len` bytes.
+    ///
+    /// # Errors
+    /// [`OpenError::TooShort`], [`OpenError::TooLong`].
+    pub fn trailer_range(&self, pack_len: u64) -> Result<Range<u64>, OpenError> {
+        if pack_len > wide(MAX_OBJECT) {
+            return Err(OpenError::TooLong);
+        }
+        let end = pack_len
+            .checked_sub(self.parity)
+            .ok_or(OpenError::TooShort)?;
+        let start = end
+            .checked_sub(SEALED_TRAILER_LEN)
+            .ok_or(OpenError::TooShort)?;
+        if start < self.header_len {
+            Err(OpenError::TooShort)
+        } else {
+            Ok(start..end)
+        }
+    }
+
+    /// Opens the trailer of a pack of `pack_len` bytes from the bytes of [`PackOpener::trailer_range`].
+    ///
+    /// # Errors
+    /// [`OpenError::NotAuthentic`]; [`OpenError::Malformed`] if it speaks of a pack of another length or shape.
+    pub fn open_trailer(&self, bytes: &[u8], pack_len: u64) -> Result<Trailer, OpenError> {
+        let place = self.trailer_range(pack_len)?;
+        if wide(bytes.len()) != SEALED_TRAILER_LEN {
+            return Err(OpenError::TooShort);
+        }
+        let plaintext = self.key.open(FrameSlot::only(FrameType::Trailer), bytes)?;
+        let fields = <[u8; TRAILER_LEN]>::try_from(plaintext).map_err(|_| OpenError::Malformed)?;
+        let mut reader = Reader::new(&fields);
+        let bad = |_| OpenError::Malformed;
+        let directory_offset = reader.u64().map_err(bad)?;
+        let (directory_len, frames) = (reader.u32().map_err(bad)?, reader.u32().map_err(bad)?);
+        let (length, zero) = (reader.u64().map_err(bad)?, reader.u64().map_err(bad)?);
+        let trailer = Trailer {
+            directory_offset,
+            directory_len,
+            frames,
+        };
+        let directory = trailer.directory_range();
+        let in_place = directory.start >= self.header_len && directory.end == place.start;
+        if zero != 0 || length != place.end || !in_place {
+            return Err(OpenError::Malformed);
+        }
+        Ok(trailer)
+    }
+
+    /// Opens the directory from the bytes of [`Trailer::directory_range`].
+    ///
+    /// # Errors
+    /// [`OpenError::NotAuthentic`]; [`OpenError::Malformed`] if it does not account for the bytes before it.
+    pub fn open_directory(&self, bytes: &[u8], trailer: &Trailer) -> Result<Directory, OpenError> {
+        let stored = bytes
+            .len()
+            .checked_sub(TAG_LEN)
+            .ok_or(OpenError::TooShort)?;
+        if wide(stored) != u64::from(trailer.directory_len) {
+            return Err(OpenError::TooShort);
+        }
+        let directory = Directory::decode(
+            &self
+                .key
+                .open(FrameSlot::only(FrameType::Directory), bytes)?,
+        )?;
+        let bounds = directory.bounds().ok_or(OpenError::Malformed)?;
+        let room_for_padding = bounds.end.saturating_add(TAG) <= trailer.directory_offset;
+        let count = wide(directory.frames().len()) == u64::from(trailer.frames);
+        if bounds.start != self.header_len || !room_for_padding || !count {
+            return Err(OpenError::Malformed);
+        }
+        Ok(directory)
+    }
+
+    /// Opens trailer, directory and padding of a whole pack; its frames are then opened one by one.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_whole(&self, pack: &[u8]) -> Result<Directory, OpenError> {
+        let pack_len = wide(pack.len());
+        let trailer = self.open_trailer(slice(pack, self.trailer_range(pack_len)?)?, pack_len)?;
+        let directory = self.open_directory(slice(pack, trailer.directory_range())?, &trailer)?;
+        let end = directory.bounds().ok_or(OpenError::Malformed)?.end;
+        let padding = slice(pack, end..trailer.directory_offset)?;
+        let zeros = self
+            .key
+            .open(FrameSlot::only(FrameType::Padding), padding)?;
+        if zeros.iter().any(|&byte| byte != 0) {
+            return Err(OpenError::Malformed);
+        }
+        Ok(directory)
+    }
+}
+
+fn slice(pack: &[u8], range: Range<u64>) -> Result<&[u8], OpenError> {
+    let at = |position| usize::try_from(position).map_err(|_| OpenError::TooShort);
+    pack.get(at(range.start)?..at(range.end)?)
+        .ok_or(OpenError::TooShort)
+}
