@@ -61,6 +61,8 @@ pub enum Mistake {
     RemovedDeletes,
     /// A cut voids the Condemns before it as well.
     CutVoidsEarlier,
+    /// A cut ends a provisional Backup although the log was not read up to the cut.
+    CutAppliedUnread,
     /// The admin reads the log's end before it puts the Remove.
     CutReadFirst,
     /// A writer acknowledges without reading the roster after its Confirm.

@@ -289,7 +289,8 @@ fn forget(config: &Config, world: &World, me: usize) -> Option<World> {
         return None;
     }
     let known = Known { config, world, view: &world.agents[me].view };
-    let wanted = |of: &usize| !known.forgotten(device, *of, Needing::Confirmed);
+    let said = |of: &usize| Entry::Forget { device: device as u8, of: *of as u8 };
+    let wanted = |of: &usize| !world.logs[me].contains(&said(of));
     let of = known.confirmed(device).find(wanted)?;
     let mut next = world.clone();
     next.put(me, Entry::Forget { device: device as u8, of: of as u8 });

@@ -78,6 +78,13 @@ impl<'a> Known<'a> {
         })
     }
 
+    /// Whether the log of `device` was read up to its cut, so that nothing valid in it is still unknown.
+    fn cut_is_read(self, device: usize) -> bool {
+        let unread_counts = self.config.mistake == Mistake::CutAppliedUnread;
+        let seen = usize::from(self.view.seen[device]);
+        self.cut(device).is_some_and(|end| unread_counts || end <= seen)
+    }
+
     /// Entries of `device` that were read and are not void, with their positions.
     pub fn entries(self, device: usize) -> impl Iterator<Item = (usize, Entry)> + 'a {
         let seen = usize::from(self.view.seen[device]);
@@ -187,7 +194,7 @@ impl<'a> Known<'a> {
                 _ => {}
             }
         }
-        let ended = self.cut(device).is_some();
+        let ended = self.cut_is_read(device);
         let open = if ended { 0 } else { checkpoints };
         match which {
             Needing::Confirmed => kept | open,

@@ -9,7 +9,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 /// Walks every reachable state; panics if something is lost or a claimed state is not reached.
 pub(crate) fn holds(name: &str, config: Config, reaches: &[Reach]) {
     let begun = Instant::now();
-    let checker = LookRule::new(config, reaches).checker().threads(2).spawn_bfs().join();
+    let checker = LookRule::new(config, reaches).checker().threads(2).timeout(Duration::from_secs(40)).spawn_bfs().join();
     let took: Duration = begun.elapsed();
     println!("{name}: {} states, {} steps deep, {took:.1?}", checker.unique_state_count(), checker.max_depth());
     checker.assert_properties();
@@ -31,5 +31,14 @@ pub(crate) fn is_caught(config: Config) {
                 println!("    {action:?}");
             }
         }
+    }
+}
+
+pub(crate) fn trace(config: Config) {
+    let failures = HasDiscoveries::AnyFailures;
+    let checker = LookRule::new(config, &[]).checker().threads(2).finish_when(failures).spawn_bfs().join();
+    for (property, path) in checker.discoveries() {
+        println!("  {property}");
+        for action in path.into_actions() { println!("    {action:?}"); }
     }
 }

@@ -1,18 +1,20 @@
 //! probe
-use ownkey_model::checks::Reach;
-use ownkey_model::config::{Config, Reads, Plans, Domain, Moves, Role};
+use ownkey_model::Config;
 use crate::explore::holds;
-fn w(needs: u16) -> Role { Role::Writer { needs, checkpoint: 0, restarts: 0, domain: Domain::Readers } }
-fn p() -> Role { Role::Pruner { runs: 1, moves: Moves::Never, forgets: None } }
+use crate::houses::*;
 #[test]
 fn a() {
-    let c = Config { passes: 3, reads: Reads::Atomic, plans: Plans::Greedy, ..Config::new(&[w(1), p()], &[1]) };
-    holds("1w1p atomic", c.clone(), &[Reach::PackDeleted, Reach::SegmentDeleted, Reach::Acknowledged, Reach::Spared, Reach::StoredAnew]);
-    holds("1w1p any", Config { reads: Reads::AnyOrder, ..c }, &[]);
-    let c = Config { passes: 3, reads: Reads::Atomic, plans: Plans::Greedy, ..Config::new(&[w(1), w(1), p()], &[1]) };
-    holds("2w1p atomic", c.clone(), &[]);
-    holds("2w1p any", Config { reads: Reads::AnyOrder, ..c }, &[]);
-    let c = Config { passes: 2, reads: Reads::Atomic, plans: Plans::Greedy, ..Config::new(&[w(1), p(), p(), Role::Past{needs:1}], &[1, 1]) };
-    holds("1w2p live atomic", c.clone(), &[]);
-    holds("1w2p live any", Config { reads: Reads::AnyOrder, ..c }, &[]);
+    let list: Vec<(&str, fn() -> Config)> = vec![
+    ("garbage 2w1p", ||garbage_wanted_again(2,1)), ("three_pruners", three_pruners), 
+    ("segments", segments), ("shared_segments", shared_segments), ("segment_and_writer", segment_and_writer), ("repack", repack), ("two_movers", two_movers),
+    ("checkpoint", checkpoint), ("restarted", restarted), ("late_deletes", late_deletes), ("late_deletes_and_writer", late_deletes_and_writer),
+    ("folds", folds), ("folds_and_writer", folds_and_writer), ("forged", forged), ("write_only", write_only), ("joining_pruner", joining_pruner), ("joining_writer", joining_writer),
+    ("removed_pruner", removed_pruner), ("removed_pruner_and_duplicates", removed_pruner_and_duplicates), ("removed_writer", removed_writer), ("removed_forgetter", removed_forgetter), ("forget", forget),
+    ("duplicates", duplicates), ("two_chunks", two_chunks), 
+    ];
+    let only = std::env::var("ONLY").ok();
+    for (name, c) in list {
+        if only.as_ref().is_some_and(|o| !name.contains(o.as_str())) { continue; }
+        if std::panic::catch_unwind(|| holds(name, c(), &[])).is_err() { println!("FAILED {name}"); crate::explore::trace(c()); }
+    }
 }
