@@ -1,1 +1,36 @@
 //! Where objects live: the storage contract and its implementations.
+//!
+//! A storage is dumb and not trusted: it keeps named runs of bytes, and everything that makes them
+//! mean something happens elsewhere. What the rest of the program may rely on is written down once,
+//! as numbered sentences, at [`Storage`]; each sentence is a conformance test of the same number
+//! that every implementation passes.
+//!
+//! Read in this order: [`Storage`] (the contract), [`ObjectName`], [`StorageError`],
+//! [`MemoryStorage`] (the reference), [`LocalStorage`] (a folder).
+//!
+//! This crate knows nothing of keys and never prints, reads the environment, or asks the time.
+
+mod as_of;
+mod capabilities;
+mod contract;
+mod error;
+mod local;
+mod location;
+mod memory;
+mod name;
+mod object;
+
+pub use as_of::AsOf;
+pub use capabilities::{
+    Capabilities, CreateIfAbsent, Durability, ReadAfterWrite, RetentionSupport, VersionSupport,
+};
+pub use contract::{Storage, list_all, versions_all};
+pub use error::{Operation, StorageError, StorageErrorKind};
+pub use local::LocalStorage;
+pub use location::Location;
+pub use memory::{Clock, MemoryStorage};
+pub use name::{MAX_NAME_BYTES, MAX_SEGMENT_BYTES, MAX_SEGMENTS, NameError, ObjectName, Prefix};
+pub use object::{
+    DeleteOutcome, MAX_OBJECT_BYTES, MAX_PAGE, ObjectMeta, Page, Retention, VersionId, VersionMark,
+    VersionMeta, VersionPage, VersionState,
+};
