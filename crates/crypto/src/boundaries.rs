@@ -150,7 +150,7 @@ impl Boundaries {
             // One mask for all positions of a batch: a batch does not cross the target.
             let last = data.len().min(from.saturating_add(BATCH - 1));
             let last = if from < target {
-                last.min(target - 1)
+                last.min(target.saturating_sub(1))
             } else {
                 last
             };
@@ -214,4 +214,227 @@ fn store(block: &mut aes::Block, [d0, d1]: [u64; 2]) {
     let (low, high) = block.split_at_mut(8);
     low.copy_from_slice(&d0.to_le_bytes());
     high.copy_from_slice(&d1.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boundaries_reference;
+    use proptest::prelude::*;
+
+    const SMALL: Limits = Limits {
+        min: 64,
+        bits: 7,
+        max: 700,
+    };
+
+    fn secret(byte: u8) -> Secret {
+        Secret::from_bytes(&[byte; 32])
+    }
+
+    /// Repeatable bytes that look random.
+    fn noise(seed: u64, length: usize) -> Vec<u8> {
+        let mut data = vec![0; length];
+        blake3::Hasher::new()
+            .update(&seed.to_le_bytes())
+            .finalize_xof()
+            .fill(&mut data);
+        data
+    }
+
+    fn all_cuts(boundaries: &Boundaries, mut data: &[u8]) -> Vec<usize> {
+        let mut lengths = Vec::new();
+        while let Some(length) = boundaries.cut(data, End::Known) {
+            lengths.push(length);
+            data = &data[length..];
+        }
+        lengths
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn the_fast_and_the_literal_version_agree(
+            seed in any::<u64>(), length in 0usize..6000, alphabet in 1u8..=255, key in any::<u8>(),
+            min in 64usize..300, bits in 7u32..11, more in any::<bool>(),
+        ) {
+            let limits = Limits { min, bits, max: min.max(1 << bits) * 4 };
+            let data: Vec<u8> = noise(seed, length).iter().map(|byte| byte % alphabet).collect();
+            let end = if more { End::MoreFollows } else { End::Known };
+            let fast = Boundaries::with_limits(&secret(key), limits);
+            let mut rest = &data[..];
+            loop {
+                let cut = fast.cut(rest, end);
+                prop_assert_eq!(cut, boundaries_reference::cut(&secret(key), limits, rest, end));
+                let Some(length) = cut else { break };
+                rest = &rest[length..];
+            }
+        }
+    }
+
+    #[test]
+    fn both_real_profiles_agree_with_the_literal_version() {
+        let data = noise(1, 3 << 20);
+        for profile in [Profile::Content, Profile::Tree] {
+            let limits = Limits::of(profile);
+            let mut rest = &data[..];
+            for length in all_cuts(&Boundaries::new(&secret(1), profile), &data)
+                .into_iter()
+                .take(12)
+            {
+                assert_eq!(
+                    Some(length),
+                    boundaries_reference::cut(&secret(1), limits, rest, End::Known)
+                );
+                rest = &rest[length..];
+            }
+        }
+    }
+
+    #[test]
+    fn the_lengths_sum_to_the_data_and_stay_within_the_limits() {
+        let data = noise(2, 4 << 20);
+        let lengths = all_cuts(&Boundaries::new(&secret(2), Profile::Tree), &data);
+        assert_eq!(lengths.iter().sum::<usize>(), data.len());
+        let (_, whole) = lengths.split_last().unwrap();
+        assert!(
+            whole
+                .iter()
+                .all(|length| (32 << 10..=256 << 10).contains(length))
+        );
+        let mean = data.len() / lengths.len();
+        assert!((48 << 10..100 << 10).contains(&mean), "mean {mean}");
+    }
+
+    #[test]
+    fn more_data_is_asked_for_exactly_while_it_could_matter() {
+        let boundaries = Boundaries::with_limits(&secret(3), SMALL);
+        let data = noise(3, 2000);
+        let cut = boundaries.cut(&data, End::MoreFollows).unwrap();
+        for given in 0..cut {
+            assert_eq!(boundaries.cut(&data[..given], End::MoreFollows), None);
+            assert_eq!(
+                boundaries.cut(&data[..given], End::Known),
+                (given > 0).then_some(given)
+            );
+        }
+        for given in cut..data.len() {
+            assert_eq!(boundaries.cut(&data[..given], End::MoreFollows), Some(cut));
+        }
+    }
+
+    #[test]
+    fn equal_bytes_are_cut_at_the_maximum_or_all_alike() {
+        let lengths = all_cuts(&Boundaries::with_limits(&secret(4), SMALL), &[0; 7000]);
+        assert_eq!(lengths, vec![lengths[0]; lengths.len()]);
+    }
+
+    #[test]
+    fn an_insertion_moves_few_boundaries_and_another_key_moves_all() {
+        let data = noise(5, 60_000);
+        let ends = |boundaries: &Boundaries, data: &[u8]| -> Vec<usize> {
+            let mut from_end = data.len();
+            let cuts = all_cuts(boundaries, data).into_iter();
+            cuts.map(|length| {
+                from_end -= length;
+                from_end
+            })
+            .filter(|&left| left > 0)
+            .collect()
+        };
+        let boundaries = Boundaries::with_limits(&secret(5), SMALL);
+        let before = ends(&boundaries, &data);
+        let longer = [&data[..100], b"seventeen bytes..", &data[100..]].concat();
+        let after = ends(&boundaries, &longer);
+        let kept = before.iter().filter(|end| after.contains(end)).count();
+        assert!(kept * 10 > before.len() * 9, "{kept} of {}", before.len());
+
+        let other = ends(&Boundaries::with_limits(&secret(6), SMALL), &data);
+        let common = before.iter().filter(|end| other.contains(end)).count();
+        assert!(common * 20 < before.len(), "{common} of {}", before.len());
+    }
+
+    /// Whoever sees boundaries and knows the data can write each as "these sums of table bits are zero". Of a keyed hash
+    /// without encryption the table is a solution; of encrypted digests no solution but the empty one remains.
+    #[test]
+    fn solving_for_a_linear_table_fails_on_encrypted_digests_and_works_on_bare_ones() {
+        let mut material = [0u8; 2048];
+        blake3::Hasher::new_keyed(&[7; 32])
+            .finalize_xof()
+            .fill(&mut material);
+        let table: Vec<u64> = material
+            .chunks(8)
+            .map(|word| u64::from_le_bytes(word.try_into().unwrap()))
+            .collect();
+        let data: Vec<u8> = noise(7, 400_000).iter().map(|byte| byte & 3).collect();
+        let cipher = Aes128::new_from_slice(&[7; 16]).unwrap();
+        let bare = |window: &[u8]| {
+            window
+                .iter()
+                .fold(0, |sum, &b| times_x(sum) ^ table[usize::from(b)])
+        };
+        let encrypted = |window: &[u8]| {
+            let mut block = aes::Block::default();
+            block[..8].copy_from_slice(&bare(window).to_le_bytes());
+            cipher.encrypt_block(&mut block);
+            u64::from_le_bytes(block[..8].try_into().unwrap())
+        };
+        // Adding one value to every entry of the table adds a fixed multiple of it to every digest, which six known bits
+        // constrain six times: of the 256 unknowns, 192 + 6 can be determined at all.
+        let determinable = 192 + 6;
+        assert!(
+            linear_rank(&data, bare) < determinable,
+            "bare digests leave the table as a solution"
+        );
+        assert_eq!(
+            linear_rank(&data, encrypted),
+            determinable,
+            "encrypted digests leave nothing but zero"
+        );
+    }
+
+    /// The rank of "bit 0..6 of the digest is zero" over the 4 × 64 bits of a table for the bytes 0..4, at boundaries.
+    fn linear_rank(data: &[u8], digest: impl Fn(&[u8]) -> u64) -> usize {
+        let mut basis: Vec<[u64; 4]> = Vec::new();
+        for window in data
+            .windows(WINDOW)
+            .filter(|window| digest(window).trailing_zeros() >= 6)
+        {
+            for bit in 0..6 {
+                reduce_into(&mut basis, row(window, bit));
+            }
+        }
+        basis.len()
+    }
+
+    /// Which table bits add up to bit `bit` of the digest of `window`.
+    fn row(window: &[u8], bit: u32) -> [u64; 4] {
+        let mut row = [0u64; 4];
+        for (j, &byte) in window.iter().enumerate() {
+            for table_bit in 0..64 {
+                let moved = (0..63 - j).fold(1u64 << table_bit, |product, _| times_x(product));
+                row[usize::from(byte)] ^= ((moved >> bit) & 1) << table_bit;
+            }
+        }
+        row
+    }
+
+    fn reduce_into(basis: &mut Vec<[u64; 4]>, mut row: [u64; 4]) {
+        let lead = |row: &[u64; 4]| {
+            row.iter()
+                .enumerate()
+                .find(|(_, word)| **word != 0)
+                .map(|(i, word)| (i, word.leading_zeros()))
+        };
+        for known in basis.iter() {
+            let (word, bit) = lead(known).unwrap();
+            if row[word] << bit >> 63 == 1 {
+                row.iter_mut().zip(known).for_each(|(a, b)| *a ^= b);
+            }
+        }
+        if lead(&row).is_some() {
+            basis.push(row);
+        }
+    }
 }

@@ -169,7 +169,7 @@ pub struct WriterKeys {
 
 enum Way {
     Full { pack: Secret, meta: Secret },
-    WriteOnly(ReadKemPublic),
+    WriteOnly(Box<ReadKemPublic>),
 }
 
 impl WriterKeys {
@@ -179,7 +179,7 @@ impl WriterKeys {
         Self {
             repo: *repo,
             epoch,
-            way: Way::WriteOnly(to.clone()),
+            way: Way::WriteOnly(Box::new(to.clone())),
         }
     }
 

@@ -158,7 +158,7 @@ fn to_symbols(bytes: &[u8; DATA_BYTES]) -> Zeroizing<[u8; DATA_SYMBOLS]> {
 fn bit(bytes: &[u8; DATA_BYTES], at: usize) -> u8 {
     bytes
         .get(at >> 3)
-        .map_or(0, |byte| (byte >> (7 - (at & 7))) & 1)
+        .map_or(0, |byte| u8::from(byte & (0x80 >> (at & 7)) != 0))
 }
 
 fn from_symbols(symbols: &[u8; SYMBOLS]) -> Zeroizing<[u8; DATA_BYTES]> {
@@ -173,4 +173,139 @@ fn from_symbols(symbols: &[u8; SYMBOLS]) -> Zeroizing<[u8; DATA_BYTES]> {
         }
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> [u8; DATA_BYTES] {
+        let mut bytes = [0u8; DATA_BYTES];
+        blake3::Hasher::new()
+            .update(b"paper")
+            .finalize_xof()
+            .fill(&mut bytes);
+        bytes[0] &= 3;
+        bytes
+    }
+
+    fn plain(text: &str) -> Vec<u8> {
+        text.bytes().filter(|&byte| byte != b'-').collect()
+    }
+
+    #[test]
+    fn the_field_has_31_powers_of_alpha() {
+        let powers: std::collections::BTreeSet<u8> =
+            (0..31).map(|n| times_alpha_to(1, n)).collect();
+        assert_eq!(powers.len(), 31);
+        assert_eq!(times_alpha_to(1, 31), 1);
+    }
+
+    #[test]
+    fn it_is_written_in_seven_groups_of_four_and_reads_back() {
+        let text = write(&sample());
+        assert_eq!(text.split('-').map(str::len).collect::<Vec<_>>(), [4; 7]);
+        let read = read(&text).unwrap();
+        assert_eq!((*read.bytes, read.corrected), (sample(), None));
+    }
+
+    #[test]
+    fn every_single_wrong_symbol_is_corrected_wherever_it_stands() {
+        let good = plain(&write(&sample()));
+        for position in 0..SYMBOLS {
+            for &symbol in ALPHABET.iter().filter(|&&symbol| symbol != good[position]) {
+                let mut typed = good.clone();
+                typed[position] = symbol;
+                let read = read(std::str::from_utf8(&typed).unwrap()).ok().unwrap();
+                assert_eq!((*read.bytes, read.corrected), (sample(), Some(position)));
+            }
+        }
+    }
+
+    #[test]
+    fn one_character_of_no_key_is_a_wrong_symbol_and_two_are_an_error() {
+        let good = plain(&write(&sample()));
+        for position in 0..SYMBOLS {
+            let mut typed = good.clone();
+            typed[position] = b'U';
+            let one = read(std::str::from_utf8(&typed).unwrap()).ok().unwrap();
+            assert_eq!((*one.bytes, one.corrected), (sample(), Some(position)));
+            let other = (position + 1) % SYMBOLS;
+            typed[other] = b'!';
+            let error = read(std::str::from_utf8(&typed).unwrap()).err();
+            assert_eq!(
+                error,
+                Some(RecoveryKeyError::Symbol {
+                    position: position.max(other)
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn two_wrong_symbols_never_read_as_the_key_and_are_mostly_refused_or_show_as_corrected() {
+        let good = plain(&write(&sample()));
+        for first in 0..SYMBOLS {
+            for second in first + 1..SYMBOLS {
+                let mut typed = good.clone();
+                for position in [first, second] {
+                    typed[position] = if typed[position] == b'7' { b'8' } else { b'7' };
+                }
+                if let Ok(read) = read(std::str::from_utf8(&typed).unwrap()) {
+                    assert_ne!(*read.bytes, sample());
+                    assert!(
+                        read.corrected.is_some(),
+                        "distance 3: two errors are no code word"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_transposition_of_neighbours_is_noticed() {
+        let good = plain(&write(&sample()));
+        for position in 0..SYMBOLS - 1 {
+            let mut typed = good.clone();
+            typed.swap(position, position + 1);
+            if typed != good {
+                let read = read(std::str::from_utf8(&typed).unwrap());
+                assert!(!matches!(read, Ok(read) if read.corrected.is_none()));
+            }
+        }
+    }
+
+    #[test]
+    fn case_spaces_dashes_and_look_alikes_do_not_matter() {
+        // Zeros and ones all over: the number whose symbols are 0 and 1 by turns.
+        let mut bytes = [0u8; DATA_BYTES];
+        for i in (1..DATA_SYMBOLS).step_by(2) {
+            let at = 6 + 5 * i + 4;
+            bytes[at / 8] |= 0x80 >> (at % 8);
+        }
+        let text = write(&bytes).to_lowercase();
+        assert!(text.starts_with("0101-0101"));
+        for (zero, one) in [("o", "i"), ("O", "L"), ("0", "l")] {
+            let typed = text
+                .replace('0', zero)
+                .replace('1', one)
+                .replace('-', " \u{2013}\t");
+            let read = read(&typed).ok().unwrap();
+            assert_eq!((*read.bytes, read.corrected), (bytes, None));
+        }
+    }
+
+    #[test]
+    fn other_lengths_say_how_much_was_typed() {
+        let good = String::from_utf8(plain(&write(&sample()))).unwrap();
+        assert_eq!(
+            read(&good[1..]).err(),
+            Some(RecoveryKeyError::Length { found: 27 })
+        );
+        assert_eq!(
+            read(&format!("{good}{good}")).err(),
+            Some(RecoveryKeyError::Length { found: 56 })
+        );
+        assert_eq!(read("").err(), Some(RecoveryKeyError::Length { found: 0 }));
+    }
 }

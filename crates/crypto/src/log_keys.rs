@@ -38,6 +38,12 @@ impl LogKeys {
         self.roster.epoch
     }
 
+    /// The part that opens the roster.
+    #[must_use]
+    pub fn roster_keys(&self) -> &RosterKeys {
+        &self.roster
+    }
+
     /// Seals and signs the log entry `name` ([`crate::log_name`]).
     ///
     /// # Errors

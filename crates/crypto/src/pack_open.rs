@@ -179,3 +179,113 @@ fn slice(pack: &[u8], range: Range<u64>) -> Result<&[u8], OpenError> {
     pack.get(at(range.start)?..at(range.end)?)
         .ok_or(OpenError::TooShort)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aead::audit;
+    use crate::directory::{ChunkType, Codec};
+    use crate::header::{HEADER_LEN, MAX_HEADER_LEN};
+    use crate::hedge::Hedge;
+    use crate::identity::IdentitySeed;
+    use crate::ids::{ChunkId, Epoch, RepoId};
+    use crate::keys::ReadKey;
+    use crate::pack::{FrameInput, PackPadding, seal_pack};
+    use crate::random::testing::{SeededRandom, StuckRandom};
+    use crate::{Random, WriterKeys};
+    use std::collections::HashSet;
+    use std::sync::Arc;
+
+    const REPO: RepoId = RepoId::from_bytes([9; 32]);
+
+    fn keys() -> ReaderKeys {
+        ReaderKeys::new(
+            &ReadKey::generate(&SeededRandom::new(1)).unwrap(),
+            &REPO,
+            Epoch::FIRST,
+        )
+    }
+
+    fn hedge(random: impl Random + 'static) -> Hedge {
+        Hedge::new(&IdentitySeed::from_file_bytes([1; 32]), Arc::new(random))
+    }
+
+    fn frame(byte: u8) -> FrameInput {
+        FrameInput {
+            chunk_type: ChunkType::Content,
+            codec: Codec::Stored,
+            plain_len: 40,
+            chunks: vec![(ChunkId::from_bytes([byte; 32]), 40)],
+            stored: vec![byte; 40],
+        }
+    }
+
+    fn pack(writer: &WriterKeys, hedge: &Hedge) -> Vec<u8> {
+        let frames = vec![frame(1), frame(2)];
+        seal_pack(writer, PackKind::Data, frames, PackPadding::Padme, hedge)
+            .unwrap()
+            .sealed
+            .into_bytes()
+    }
+
+    #[test]
+    fn a_changed_header_or_wrap_is_refused_before_any_aead_call() {
+        let (keys, hedge) = (keys(), hedge(SeededRandom::new(2)));
+        let write_only = WriterKeys::write_only(&keys.read_kem_public(), &REPO, Epoch::FIRST);
+        for (writer, header_len) in [(keys.writer(), HEADER_LEN), (write_only, MAX_HEADER_LEN)] {
+            let good = pack(&writer, &hedge);
+            let before = audit::opened();
+            // Every bit of the fixed header; every 37th byte of the wrap, and its last.
+            let wrap = (HEADER_LEN..header_len).step_by(37).chain([header_len - 1]);
+            for at in (0..HEADER_LEN).chain(wrap) {
+                for bit in 0..8 {
+                    let mut bad = good.clone();
+                    bad[at] ^= 1 << bit;
+                    assert!(
+                        PackOpener::new(&keys, PackKind::Data, &bad).is_err(),
+                        "byte {at} bit {bit}"
+                    );
+                }
+            }
+            assert_eq!(audit::opened(), before, "no AEAD call");
+            let opener = PackOpener::new(&keys, PackKind::Data, &good).unwrap();
+            assert!(
+                opener.open_whole(&good).is_ok() && audit::opened() > before,
+                "the counter counts"
+            );
+        }
+    }
+
+    #[test]
+    fn ten_thousand_packs_repeat_no_key_and_nonce_even_with_a_stuck_generator() {
+        let (keys, hedge) = (keys(), hedge(StuckRandom));
+        let writer = keys.writer();
+        let before = (audit::sealed(), audit::repeated());
+        let mut salts = HashSet::new();
+        for _ in 0..10_000 {
+            salts.insert(pack(&writer, &hedge)[44..76].to_vec());
+        }
+        assert_eq!(salts.len(), 10_000);
+        // Two frames, padding, directory, trailer.
+        assert_eq!(
+            (audit::sealed() - before.0, audit::repeated() - before.1),
+            (50_000, 0)
+        );
+    }
+
+    #[test]
+    fn a_cloned_machine_repeats_a_salt_only_with_the_identical_pack() {
+        let keys = keys();
+        let (one, clone) = (hedge(StuckRandom), hedge(StuckRandom));
+        assert_eq!(pack(&keys.writer(), &one), pack(&keys.writer(), &clone));
+        let changed = seal_pack(
+            &keys.writer(),
+            PackKind::Data,
+            vec![frame(3)],
+            PackPadding::Padme,
+            &clone,
+        );
+        let changed = changed.unwrap().sealed.into_bytes();
+        assert_ne!(pack(&keys.writer(), &one)[44..76], changed[44..76]);
+    }
+}

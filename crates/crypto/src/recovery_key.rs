@@ -116,3 +116,52 @@ impl KitSecret {
         derive(&both, "slot-kit", repo.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::testing::{BrokenRandom, SeededRandom};
+
+    #[test]
+    fn a_recovery_key_survives_paper() {
+        for seed in 0..50 {
+            let key = RecoveryKey::generate(&SeededRandom::new(seed)).unwrap();
+            let parsed = RecoveryKey::parse(&key.to_groups()).ok().unwrap();
+            assert_eq!((parsed.key.0, parsed.corrected), (key.0, None));
+        }
+    }
+
+    #[test]
+    fn a_kit_secret_survives_paper_with_and_without_its_prefix() {
+        let kit = KitSecret::generate(&SeededRandom::new(1)).unwrap();
+        let text = kit.to_groups();
+        for typed in [text.as_str(), &text[4..], &text.to_lowercase()] {
+            assert_eq!(KitSecret::parse(typed).ok().unwrap().key.0, kit.0);
+        }
+    }
+
+    #[test]
+    fn the_paper_of_one_is_not_taken_for_the_other() {
+        let kit = KitSecret::generate(&SeededRandom::new(1))
+            .unwrap()
+            .to_groups();
+        assert_eq!(
+            RecoveryKey::parse(&kit).err(),
+            Some(RecoveryKeyError::Length { found: 31 })
+        );
+        let key = RecoveryKey(Zeroizing::new([3; DATA_BYTES])).to_groups();
+        assert_eq!(
+            KitSecret::parse(&key).err(),
+            Some(RecoveryKeyError::TooManyMistakes)
+        );
+    }
+
+    #[test]
+    fn without_randomness_there_is_no_key() {
+        assert_eq!(
+            RecoveryKey::generate(&BrokenRandom).err(),
+            Some(RandomFailed)
+        );
+        assert_eq!(KitSecret::generate(&BrokenRandom).err(), Some(RandomFailed));
+    }
+}
