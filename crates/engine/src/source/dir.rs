@@ -86,6 +86,14 @@ impl Dir {
         }
     }
 
+    /// Takes a handle opened for reading a directory.
+    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
+        Self {
+            fd,
+            access: Access::List,
+        }
+    }
+
     /// Opens what is above; the caller compares the inode.
     pub(crate) fn open_parent(&self) -> Result<Self, SourceError> {
         Self::open(&self.fd, "..", OFlags::NOFOLLOW)
@@ -219,7 +227,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let wanted: [&[u8]; 6] = [b"\x01\x1b[31m", b"\na", b"A", b"a", b"a.b", b"\xff\xfe"];
         for bytes in wanted.iter().rev() {
-            std_fs::write(temp.path().join(std::ffi::OsStr::from_bytes(bytes)), b"").unwrap();
+            std_fs::write(temp.path().join(OsStr::from_bytes(bytes)), b"").unwrap();
         }
         let listing = Dir::open_root(temp.path()).unwrap().list();
         assert!(listing.error.is_none() && listing.refused.is_empty());

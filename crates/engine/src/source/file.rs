@@ -60,22 +60,7 @@ impl File {
 
     /// Fills `buffer` from `offset`; fewer bytes than asked for mean the end of the file.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, SourceError> {
-        let mut filled = 0;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            let at = offset.saturating_add(filled as u64);
-            match pread(&self.fd, rest, at) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(Errno::INTR) => {}
-                Err(errno) => {
-                    return Err(SourceError::Refused {
-                        doing: "read it",
-                        source: errno.into(),
-                    });
-                }
-            }
-        }
-        Ok(filled)
+        read_at(&self.fd, offset, buffer)
     }
 
     /// Where the data lies, ascending and not touching; `None` if all of it is data.
@@ -102,6 +87,29 @@ impl File {
         })?;
         Ok(now.fingerprint() != before.fingerprint())
     }
+}
+
+/// Reads until `buffer` is full or the file ends.
+pub(crate) fn read_at<Fd: AsFd>(
+    fd: Fd,
+    offset: u64,
+    buffer: &mut [u8],
+) -> Result<usize, SourceError> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match pread(&fd, rest, offset.saturating_add(filled as u64)) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(Errno::INTR) => {}
+            Err(errno) => {
+                return Err(SourceError::Refused {
+                    doing: "read it",
+                    source: errno.into(),
+                });
+            }
+        }
+    }
+    Ok(filled)
 }
 
 impl AsFd for File {

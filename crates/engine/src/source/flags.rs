@@ -29,6 +29,10 @@ pub const KEPT_FLAGS: u32 = IFlags::COMPRESSED
 /// The flags that forbid every later step of a restore, so they are set last.
 pub const LATE_FLAGS: u32 = IFlags::IMMUTABLE.union(IFlags::APPEND).bits();
 
+/// The flags that say how the file system stores it: set at the start if recorded, else left
+/// as the folder it is restored into has them.
+pub(crate) const LAYOUT_FLAGS: u32 = IFlags::NOCOW.union(IFlags::COMPRESSED).bits();
+
 /// The flags of an open file or directory; `None` if it has none or its file system knows none.
 pub(crate) fn read<Fd: AsFd>(fd: Fd) -> Result<Option<u32>, Errno> {
     match ioctl_getflags(fd) {

@@ -1,0 +1,164 @@
+//! The target as a whole: directories by their path, and durability at the end.
+//!
+//! A restore writes in the order of packs, not of folders, so directories are opened again as
+//! they are needed. A path is resolved beneath the root by the kernel, links refused.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::fs::{self, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+use super::dir::TargetDir;
+use super::error::TargetError;
+use super::partial::Partials;
+use crate::format::name::Name;
+use crate::source::Dir;
+
+/// The target of one restore; shared by its threads.
+#[derive(Debug)]
+pub struct TargetTree {
+    root: TargetDir,
+    partials: Partials,
+    open: Mutex<HashMap<Vec<Name>, TargetDir>>,
+    /// One directory of every file system met, for the sync.
+    devices: Mutex<HashMap<u64, TargetDir>>,
+}
+
+/// Handles kept open: below the usual limit of 1,024, with room for files and sockets.
+const KEPT: usize = 256;
+/// Bytes of a path handed to the kernel at once; its limit is 4,096 with the NUL.
+const PIECE: usize = 3_500;
+
+impl TargetTree {
+    /// Opens the target at `path`, made if missing; `session` is random.
+    pub fn open(path: &Path, session: [u8; 16]) -> Result<Self, TargetError> {
+        let root = TargetDir::open_root(path)?;
+        let tree = Self {
+            root: root.clone(),
+            partials: Partials::new(session),
+            open: Mutex::default(),
+            devices: Mutex::default(),
+        };
+        tree.note_device(&root)?;
+        Ok(tree)
+    }
+
+    /// The target itself.
+    pub fn root(&self) -> &TargetDir {
+        &self.root
+    }
+
+    /// Names for what is not whole yet.
+    pub fn partials(&self) -> &Partials {
+        &self.partials
+    }
+
+    /// The existing directory at `path` below the root. A link or anything else on the way is
+    /// [`TargetError::Replaced`].
+    pub fn dir(&self, path: &[Name]) -> Result<TargetDir, TargetError> {
+        if path.is_empty() {
+            return Ok(self.root.clone());
+        }
+        let (start, rest) = self.nearest(path);
+        if rest.is_empty() {
+            return Ok(start);
+        }
+        let dir = beneath(&start, rest)?;
+        self.note_device(&dir)?;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.len() >= KEPT {
+            // Which to drop hardly matters: restores go on nearby, and opening is one call.
+            open.clear();
+        }
+        open.insert(path.to_vec(), dir.clone());
+        Ok(dir)
+    }
+
+    /// The directory itself if it is open, or its parent, or the root; and what is left to go.
+    fn nearest<'a>(&self, path: &'a [Name]) -> (TargetDir, &'a [Name]) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dir) = open.get(path) {
+            return (dir.clone(), &[]);
+        }
+        if let Some((last, above)) = path.split_last()
+            && let Some(dir) = open.get(above)
+        {
+            return (dir.clone(), std::slice::from_ref(last));
+        }
+        (self.root.clone(), path)
+    }
+
+    fn note_device(&self, dir: &TargetDir) -> Result<(), TargetError> {
+        let dev = dir.stat_self()?.id.dev;
+        let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        devices.entry(dev).or_insert_with(|| dir.clone());
+        Ok(())
+    }
+
+    /// Makes everything written durable, on every file system that was written to. One call
+    /// each instead of one for every file: see [`Marker`](super::Marker) for the price.
+    pub fn sync(&self) -> Result<(), TargetError> {
+        let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        for dir in devices.values() {
+            fs::syncfs(dir).map_err(|errno| TargetError::new("write it to the disk", errno))?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens a directory some levels below `start`, links refused at every level.
+fn beneath(start: &TargetDir, path: &[Name]) -> Result<TargetDir, TargetError> {
+    let mut dir = start.clone();
+    let mut rest = path;
+    while !rest.is_empty() {
+        let (piece, levels) = next_piece(rest);
+        dir = match open_beneath(&dir, &piece) {
+            Ok(dir) => dir,
+            // An old kernel, or a sandbox that does not know the call: level by level.
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL | Errno::TOOBIG) => {
+                let mut dir = dir;
+                for name in rest.iter().take(levels) {
+                    dir = dir.open_dir(name)?;
+                }
+                dir
+            }
+            Err(Errno::LOOP | Errno::NOTDIR | Errno::XDEV) => return Err(TargetError::Replaced),
+            Err(errno) => return Err(TargetError::new("open the folder", errno)),
+        };
+        rest = rest.get(levels..).unwrap_or_default();
+    }
+    Ok(dir)
+}
+
+/// As many levels as fit one call, at least one.
+fn next_piece(path: &[Name]) -> (Vec<u8>, usize) {
+    let mut piece = Vec::new();
+    let mut levels = 0;
+    for name in path {
+        if levels > 0 && piece.len() + name.as_bytes().len() >= PIECE {
+            break;
+        }
+        if levels > 0 {
+            piece.push(b'/');
+        }
+        piece.extend_from_slice(name.as_bytes());
+        levels += 1;
+    }
+    (piece, levels)
+}
+
+fn open_beneath(dir: &TargetDir, piece: &[u8]) -> Result<TargetDir, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    // AGAIN: something was renamed while the kernel walked; it asks to be called again.
+    for _ in 0..64 {
+        match fs::openat2(dir, piece, flags, Mode::empty(), resolve) {
+            Ok(fd) => return Ok(TargetDir::holding(Arc::new(Dir::from_fd(fd)))),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Err(Errno::AGAIN)
+}
