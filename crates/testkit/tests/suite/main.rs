@@ -3,6 +3,7 @@
 mod decorators;
 mod faulty;
 mod lying;
+mod tree;
 
 use bytes::Bytes;
 use ownkey_storage::{ObjectName, Storage};
