@@ -8,6 +8,7 @@
 mod descent;
 mod dir;
 mod error;
+mod event;
 mod excludes;
 mod extents;
 mod file;
@@ -18,12 +19,15 @@ pub mod presets;
 mod rules;
 mod selection;
 mod stat;
+#[cfg(test)]
+pub(crate) mod unprivileged;
 mod walk;
 mod xattr;
 
 pub(crate) use descent::Descent;
 pub use dir::{Dir, Listing};
 pub use error::SourceError;
+pub use event::{Entry, Event, Mounts, WalkOptions};
 pub use excludes::{Case, Excludes, ExcludesBuilder, Scope};
 pub use file::File;
 pub(crate) use file::read_at;
@@ -34,5 +38,5 @@ pub use owners::OwnerNames;
 pub use rules::{InvalidRule, Rule};
 pub use selection::{InvalidPath, Selection};
 pub use stat::{FileId, Fingerprint, Kind, Stat};
-pub use walk::{Entry, Event, Mounts, Walk, WalkOptions};
+pub use walk::Walk;
 pub(crate) use xattr::Attributed;
