@@ -3,7 +3,21 @@
 //! The engine is threads and bounded channels over an async storage; `io` is the only
 //! place where the two meet. It never prints, reads no environment and has no clock.
 
+mod compress;
+pub mod environment;
+mod error;
 pub mod format;
+mod io;
+mod keyring;
+mod log;
+mod log_state;
 pub mod monitor;
+pub mod repository;
+mod roster;
 pub mod source;
+mod state;
 pub mod target;
+
+pub use error::{Class, Error, Lie, Result};
+pub use log_state::Condemned;
+pub use roster::{Member, Roster};

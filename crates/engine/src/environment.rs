@@ -1,0 +1,23 @@
+//! What the engine is given: time, randomness, folders, and threads for storage.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ownkey_crypto::Random;
+
+use crate::format::time::Clock;
+
+/// The surroundings of a run. Tests pass their own, so that every run can be repeated.
+#[derive(Clone)]
+pub struct Environment {
+    /// Tells the time, for people; no safety rests on it.
+    pub clock: Arc<dyn Clock>,
+    /// Where secrets and salts come from.
+    pub random: Arc<dyn Random>,
+    /// This machine's keys and memory of what it saw; losing it costs an enrolment.
+    pub state: PathBuf,
+    /// What can be fetched or computed again.
+    pub cache: PathBuf,
+    /// Runs the storage's futures.
+    pub runtime: tokio::runtime::Handle,
+}

@@ -1,0 +1,90 @@
+//! Adding an entry to one's own log: the only commit point of the repository.
+
+use ownkey_crypto::{ObjectHash, log_name, object_hash};
+
+use super::Logs;
+use super::read::LogReader;
+use crate::error::{Error, Lie, Result};
+use crate::format::cbor;
+use crate::format::entry::{EntryRef, Event, FOLD_INTERVAL, LogEntry, LogPosition};
+use crate::format::layout;
+use crate::format::record::SnapshotRecord;
+use crate::format::time::Timestamp;
+use crate::io::{Created, Io, Outgoing};
+use crate::keyring::Keyring;
+use crate::roster::Roster;
+
+/// What an entry is to say.
+pub(crate) struct Draft {
+    pub(crate) event: Event,
+    /// For readers only.
+    pub(crate) record: Option<SnapshotRecord>,
+    pub(crate) time: Timestamp,
+}
+
+/// Writes entries of this identity's log.
+pub(crate) struct Appender<'a> {
+    pub(crate) io: &'a Io,
+    pub(crate) keys: &'a Keyring,
+    pub(crate) roster: &'a Roster,
+}
+
+impl Appender<'_> {
+    /// Puts `draft` at the end of the own log. When it returns, the entry is durable and read.
+    pub(crate) fn append(&self, logs: &mut Logs, draft: &Draft) -> Result<LogPosition> {
+        // Somebody who copied this identity may write too. Then nothing is overwritten: the
+        // log is read again, and the entry goes behind theirs.
+        const ATTEMPTS: usize = 4;
+        for _ in 0..ATTEMPTS {
+            let (at, bytes) = self.seal(logs, draft)?;
+            let me = self.keys.names.device_id(self.keys.identity.public());
+            let name = layout::log_entry(&me, at.seq);
+            let created = self.io.create(&name, Outgoing::Object(bytes))?;
+            let reader = LogReader { io: self.io, keys: self.keys, roster: self.roster };
+            logs.refresh(reader)?;
+            let stored = logs.of(&me).and_then(|log| log.hashes.get(&at.seq)).copied();
+            match (created, stored) {
+                // Ours also when an answer was lost and the entry stored all the same.
+                (_, Some(hash)) if hash == at.hash => return Ok(at),
+                (Created::New, _) => return Err(Lie::LogRolledBack { device: me, seq: at.seq }.into()),
+                (Created::Existed, Some(_)) => {}
+                (Created::Existed, None) => return Err(Lie::NotSigned { device: me, seq: at.seq }.into()),
+            }
+        }
+        Err(Lie::IdentityCopied.into())
+    }
+
+    fn seal(&self, logs: &Logs, draft: &Draft) -> Result<(LogPosition, ownkey_crypto::Sealed)> {
+        let me = self.keys.names.device_id(self.keys.identity.public());
+        let own = logs.of(&me);
+        let tip = own.and_then(|log| log.tip);
+        let seq = tip.map_or(Some(0), |tip| tip.seq.checked_add(1)).ok_or(Error::NotAllowed("write any more"))?;
+        let name = log_name(&me, seq);
+        let seal_record = |record| self.keys.writer().seal_body(&name, &cbor::encode(record), &self.keys.hedge);
+        let entry = LogEntry {
+            device: me,
+            seq,
+            previous: tip.map_or(ObjectHash::from_bytes([0; 32]), |tip| tip.hash),
+            roster: self.roster.position(),
+            seen: logs.tips().into_iter().filter(|(id, _)| *id != me).map(|(device, at)| EntryRef { device, at }).collect(),
+            time: draft.time,
+            event: draft.event.clone(),
+            sealed_body: draft.record.as_ref().map(seal_record).transpose()?.map(ownkey_crypto::Sealed::into_bytes),
+            fold: self.seal_fold(logs, seq, &name)?,
+        };
+        let sealed = self.keys.current_log()?.seal_log(&name, &cbor::encode(&entry), &self.keys.identity, &self.keys.hedge)?;
+        Ok((LogPosition { seq, hash: object_hash(sealed.as_bytes()) }, sealed))
+    }
+
+    /// Only who can read the records of its own log can fold them.
+    fn seal_fold(&self, logs: &Logs, seq: u64, name: &str) -> Result<Option<Vec<u8>>> {
+        if seq == 0 || !seq.is_multiple_of(FOLD_INTERVAL) || !self.keys.may_read() {
+            return Ok(None);
+        }
+        let me = self.keys.names.device_id(self.keys.identity.public());
+        let Some(log) = logs.of(&me) else { return Ok(None) };
+        let fold = log.state.fold(&|at| EntryRef { device: me, at }, log.last_fold);
+        let sealed = self.keys.writer().seal_fold(name, &cbor::encode(&fold), &self.keys.hedge)?;
+        Ok(Some(sealed.into_bytes()))
+    }
+}

@@ -1,0 +1,80 @@
+//! The logs of all devices, as far as this identity has read and verified them.
+//!
+//! A [`Logs`] only grows: [`Logs::refresh`] reads every log from where it ended and compares
+//! with what was remembered and with what the devices say they have seen of each other. A
+//! storage that takes back, forks or replaces an entry is a [`Lie`](crate::error::Lie).
+
+mod append;
+mod read;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ownkey_crypto::{Capabilities, DeviceId, ObjectHash};
+
+use crate::format::entry::{EntryRef, LogPosition, Recorded};
+use crate::log_state::{Condemned, LogState};
+use crate::roster::Roster;
+
+pub(crate) use append::{Appender, Draft};
+pub(crate) use read::LogReader;
+
+/// One device's log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DeviceLog {
+    /// The newest entry.
+    pub(crate) tip: Option<LogPosition>,
+    /// What its entries add up to.
+    pub(crate) state: LogState,
+    /// Hashes of the entries read, to compare with what others saw.
+    hashes: BTreeMap<u64, ObjectHash>,
+    /// The newest entry that carried a fold.
+    last_fold: Option<LogPosition>,
+}
+
+/// All logs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Logs {
+    logs: BTreeMap<DeviceId, DeviceLog>,
+}
+
+impl Logs {
+    /// The newest entry of every log that has one.
+    pub(crate) fn tips(&self) -> BTreeMap<DeviceId, LogPosition> {
+        self.logs.iter().filter_map(|(device, log)| Some((*device, log.tip?))).collect()
+    }
+
+    /// One device's log.
+    pub(crate) fn of(&self, device: &DeviceId) -> Option<&DeviceLog> {
+        self.logs.get(device)
+    }
+
+    /// Confirmed snapshots that nobody who may has forgotten, in the order of devices.
+    pub(crate) fn snapshots(&self, roster: &Roster) -> Vec<(DeviceId, &Recorded)> {
+        let forgotten: BTreeSet<&EntryRef> = self
+            .logs
+            .iter()
+            .filter(|(device, _)| roster.member(device).is_some_and(|m| m.capabilities.contain(Capabilities::PRUNE)))
+            .flat_map(|(_, log)| log.state.forgotten())
+            .collect();
+        let stands = |device: DeviceId, at| !forgotten.contains(&EntryRef { device, at });
+        self.logs
+            .iter()
+            .flat_map(|(device, log)| log.state.confirmed().iter().map(move |snapshot| (*device, snapshot)))
+            .filter(|(device, snapshot)| stands(*device, snapshot.at))
+            .collect()
+    }
+
+    /// Every index segment that an entry names, with its author.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (DeviceId, ObjectHash)> {
+        self.logs.iter().flat_map(|(device, log)| log.state.segments().iter().map(move |hash| (*device, *hash)))
+    }
+
+    /// Everything that some standing Condemn names.
+    pub(crate) fn condemned(&self) -> Condemned {
+        let mut condemned = Condemned::default();
+        for listed in self.logs.values().flat_map(|log| log.state.condemned()) {
+            condemned.add(listed);
+        }
+        condemned
+    }
+}

@@ -1,0 +1,212 @@
+//! Reading logs: from a fold or from the beginning, entry by entry, each verified.
+
+use ownkey_crypto::{Capabilities, DeviceId, ObjectHash, log_name, object_hash, peek_epoch};
+
+use super::{DeviceLog, Logs};
+use crate::error::{Error, Lie, Result};
+use crate::format::cbor;
+use crate::format::entry::{FOLD_INTERVAL, Fold, LogEntry, LogPosition};
+use crate::format::layout::{self, Object};
+use crate::format::record::SnapshotRecord;
+use crate::io::Io;
+use crate::keyring::Keyring;
+use crate::log_state::LogState;
+use crate::roster::{Member, Roster};
+use crate::state::Tips;
+
+/// What reading logs needs.
+#[derive(Clone, Copy)]
+pub(crate) struct LogReader<'a> {
+    pub(crate) io: &'a Io,
+    pub(crate) keys: &'a Keyring,
+    pub(crate) roster: &'a Roster,
+}
+
+/// A verified entry and its place.
+pub(crate) struct Entry {
+    pub(crate) at: LogPosition,
+    pub(crate) entry: LogEntry,
+}
+
+impl Logs {
+    /// Reads every log of the roster for the first time in this run.
+    pub(crate) fn load(reader: LogReader<'_>, remembered: Option<&Tips>) -> Result<Self> {
+        let mut logs = Self::default();
+        for member in reader.roster.members() {
+            let known = remembered.and_then(|tips| tips.logs.get(&member.id)).copied();
+            let log = reader.begin(member, known)?;
+            logs.logs.insert(member.id, log);
+        }
+        logs.refresh(reader)?;
+        for (device, at) in remembered.iter().flat_map(|tips| &tips.logs) {
+            logs.must_extend(reader.roster, device, at)?;
+        }
+        Ok(logs)
+    }
+
+    /// Reads what every log has grown by. Returns the entries, log by log.
+    pub(crate) fn refresh(&mut self, reader: LogReader<'_>) -> Result<Vec<Entry>> {
+        let mut all = Vec::new();
+        for member in reader.roster.members() {
+            let log = self.logs.entry(member.id).or_default();
+            while let Some(entry) = reader.next(member, log)? {
+                reader.take(log, &entry)?;
+                all.push(entry);
+            }
+        }
+        for Entry { entry, .. } in &all {
+            self.must_show_what_was_seen(reader, entry)?;
+        }
+        Ok(all)
+    }
+
+    /// What this device has seen must still be there.
+    fn must_extend(&self, roster: &Roster, device: &DeviceId, at: &LogPosition) -> Result<()> {
+        let log = self.logs.get(device);
+        if let Some(accepted) = roster.accepted(device)
+            && log.and_then(|log| log.tip).is_some_and(|tip| tip.seq >= accepted.seq)
+        {
+            return Ok(());
+        }
+        let Some(tip) = log.and_then(|log| log.tip).filter(|tip| tip.seq >= at.seq) else {
+            return Err(Lie::LogRolledBack { device: *device, seq: at.seq }.into());
+        };
+        // Reading begins at the last fold before the remembered entry, so its hash is known.
+        match log.and_then(|log| log.hashes.get(&at.seq)) {
+            Some(hash) if *hash == at.hash => Ok(()),
+            None if tip.seq == at.seq && tip.hash == at.hash => Ok(()),
+            _ => Err(Lie::LogForked { device: *device, seq: at.seq }.into()),
+        }
+    }
+
+    /// What another device has seen must be shown to us too.
+    fn must_show_what_was_seen(&mut self, reader: LogReader<'_>, witness: &LogEntry) -> Result<()> {
+        for seen in &witness.seen {
+            let ahead = |logs: &Self| {
+                let tip = logs.logs.get(&seen.device).and_then(|log| log.tip);
+                tip.is_none_or(|tip| tip.seq < seen.at.seq)
+            };
+            if ahead(self) {
+                // It may have been written after we read that log: look once more.
+                if let Some(member) = reader.roster.member(&seen.device) {
+                    let log = self.logs.entry(member.id).or_default();
+                    while let Some(entry) = reader.next(member, log)? {
+                        reader.take(log, &entry)?;
+                    }
+                }
+                if ahead(self) {
+                    let lie = Lie::SeenAhead { device: seen.device, seq: seen.at.seq, witness: witness.device };
+                    return Err(lie.into());
+                }
+            }
+            let known = self.logs.get(&seen.device).and_then(|log| log.hashes.get(&seen.at.seq));
+            if known.is_some_and(|hash| *hash != seen.at.hash) {
+                return Err(Lie::LogForked { device: seen.device, seq: seen.at.seq }.into());
+            }
+        }
+        let known_roster = witness.roster.n <= reader.roster.position().n;
+        if known_roster && !reader.roster.contains(&witness.roster) {
+            return Err(Lie::RosterForked(witness.roster.n).into());
+        }
+        Ok(())
+    }
+}
+
+impl LogReader<'_> {
+    /// A log up to the fold from which reading goes on.
+    fn begin(self, member: &Member, known: Option<LogPosition>) -> Result<DeviceLog> {
+        let newest = match known {
+            Some(at) => Some(at.seq),
+            None => self.newest_listed(&member.id)?,
+        };
+        let mut fold_at = newest.map_or(0, |seq| seq - seq % FOLD_INTERVAL);
+        while fold_at > 0 {
+            if let Some(log) = self.from_fold(member, fold_at)? {
+                return Ok(log);
+            }
+            fold_at -= FOLD_INTERVAL;
+        }
+        Ok(DeviceLog::default())
+    }
+
+    fn newest_listed(self, device: &DeviceId) -> Result<Option<u64>> {
+        let mut newest = None;
+        for object in self.io.list(&layout::log(device))? {
+            if let Some(Object::LogEntry(_, seq)) = Object::parse(&object.name) {
+                newest = newest.max(Some(seq));
+            }
+        }
+        Ok(newest)
+    }
+
+    /// The log as of the fold in entry `seq`, that entry included; `None` if it carries none.
+    fn from_fold(self, member: &Member, seq: u64) -> Result<Option<DeviceLog>> {
+        let Some((hash, entry)) = self.entry(member, seq)? else { return Ok(None) };
+        let Some(fold) = self.fold(&entry, seq)? else { return Ok(None) };
+        let at = LogPosition { seq, hash };
+        let before = seq.checked_sub(1).map(|seq| LogPosition { seq, hash: entry.previous });
+        let mut log = DeviceLog { tip: before, state: LogState::from(fold), ..DeviceLog::default() };
+        self.take(&mut log, &Entry { at, entry })?;
+        Ok(Some(log))
+    }
+
+    fn fold(self, entry: &LogEntry, seq: u64) -> Result<Option<Fold>> {
+        let Some(sealed) = entry.fold.as_ref().filter(|_| self.keys.may_read()) else { return Ok(None) };
+        let name = layout::log_entry(&entry.device, seq);
+        let damaged = |source| Error::Object { name: name.clone(), source };
+        let (_, epoch) = peek_epoch(sealed).map_err(damaged)?;
+        let opened = self.keys.reader(epoch)?.open_fold(name.as_str(), sealed).map_err(damaged)?;
+        cbor::decode(&opened).map(Some).map_err(|source| Error::Format { name, source })
+    }
+
+    /// The entry after the tip of `log`, if there is one and it is not void.
+    fn next(self, member: &Member, log: &DeviceLog) -> Result<Option<Entry>> {
+        let seq = log.tip.map_or(Some(0), |tip| tip.seq.checked_add(1));
+        let Some(seq) = seq.filter(|seq| member.cut.is_none_or(|(next, _)| *seq < next)) else { return Ok(None) };
+        let Some((hash, entry)) = self.entry(member, seq)? else { return Ok(None) };
+        let previous = log.tip.map_or(ObjectHash::from_bytes([0; 32]), |tip| tip.hash);
+        if entry.previous != previous {
+            return Err(Lie::LogForked { device: member.id, seq }.into());
+        }
+        Ok(Some(Entry { at: LogPosition { seq, hash }, entry }))
+    }
+
+    /// Entry `seq`, signed by its device.
+    fn entry(self, member: &Member, seq: u64) -> Result<Option<(ObjectHash, LogEntry)>> {
+        let name = layout::log_entry(&member.id, seq);
+        let Some(bytes) = self.io.find(&name)? else { return Ok(None) };
+        let lie = Lie::NotSigned { device: member.id, seq };
+        let (_, epoch) = peek_epoch(&bytes).map_err(|_| lie.clone())?;
+        let sealed = self.keys.log(epoch)?.open_log(&log_name(&member.id, seq), &bytes).map_err(|_| lie.clone())?;
+        let opened = sealed.verified_by(&member.public).map_err(|_| lie.clone())?;
+        let entry: LogEntry = cbor::decode(&opened).map_err(|source| Error::Format { name, source })?;
+        if entry.device != member.id || entry.seq != seq {
+            return Err(lie.into());
+        }
+        Ok(Some((object_hash(&bytes), entry)))
+    }
+
+    /// Adds an entry to its log. What a device without `write` says has no effect.
+    fn take(self, log: &mut DeviceLog, Entry { at, entry }: &Entry) -> Result<()> {
+        let member = self.roster.member(&entry.device);
+        if member.is_some_and(|member| member.capabilities.contain(Capabilities::WRITE)) {
+            let record = self.record(entry, at.seq)?;
+            log.state.apply(*at, &entry.event, record);
+        }
+        if entry.fold.is_some() {
+            log.last_fold = Some(*at);
+        }
+        log.hashes.insert(at.seq, at.hash);
+        log.tip = Some(*at);
+        Ok(())
+    }
+
+    fn record(self, entry: &LogEntry, seq: u64) -> Result<Option<SnapshotRecord>> {
+        let Some(sealed) = entry.sealed_body.as_ref().filter(|_| self.keys.may_read()) else { return Ok(None) };
+        let name = layout::log_entry(&entry.device, seq);
+        let damaged = |source| Error::Object { name: name.clone(), source };
+        let (_, epoch) = peek_epoch(sealed).map_err(damaged)?;
+        let opened = self.keys.reader(epoch)?.open_body(name.as_str(), sealed).map_err(damaged)?;
+        cbor::decode(&opened).map(Some).map_err(|source| Error::Format { name, source })
+    }
+}

@@ -1,0 +1,209 @@
+//! Making a repository.
+
+use std::sync::Arc;
+
+use ownkey_crypto::{
+    Capabilities, DedupKey, Epoch, Grant, Identity, IdentitySeed, KdfCost, KitSecret, LogKey,
+    LogKeys, NameKeys, ObjectHash, Password, ReadKey, ReaderKeys, RecoveryKey, RepoId, Sealed, Signed,
+    Slot, SlotContent,
+};
+use ownkey_storage::Storage;
+
+use super::{Repository, open};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::format::entry::Event;
+use crate::format::roster::{Change, Genesis, Introduced, Role, RosterEntry};
+use crate::format::time::Timestamp;
+use crate::format::{cbor, header, layout};
+use crate::io::{Created, Io, Outgoing};
+use crate::keyring::Holder;
+use crate::log::Draft;
+use crate::monitor::Monitor;
+use crate::repository::Credential;
+use crate::roster::FORMAT_LEVEL;
+use crate::state::{State, unpin_location};
+
+/// How a repository begins: this machine and one or two ways back.
+pub struct Founding<'a> {
+    /// What this machine is called.
+    pub device_label: String,
+    /// A password to open it with elsewhere.
+    pub password: Option<PasswordWay<'a>>,
+}
+
+/// A password and what it costs to try one.
+pub struct PasswordWay<'a> {
+    /// The password.
+    pub password: &'a Password,
+    /// Argon2id's cost.
+    pub cost: KdfCost,
+    /// A secret printed in the kit that is needed besides.
+    pub kit: Option<&'a KitSecret>,
+}
+
+/// A new repository and the recovery key that its kit must show.
+pub struct Founded {
+    /// Unlocked with this machine's key.
+    pub repository: Repository,
+    /// Opens it without password.
+    pub recovery_key: RecoveryKey,
+}
+
+/// Makes a repository in `storage`. The header is put last: before it there is no repository,
+/// and a run that was interrupted can be repeated.
+pub fn init(
+    environment: &Environment,
+    storage: &Arc<dyn Storage>,
+    founding: &Founding<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Founded> {
+    let io = Io::new(Arc::clone(storage), environment.runtime.clone());
+    let exists = || Error::RepositoryExists(io.location().to_string());
+    if io.find(&layout::header())?.is_some() {
+        return Err(exists());
+    }
+    let founder = Founder::new(environment, founding)?;
+    State::of(environment, &founder.repo, io.location()).store_device_key(&founder.seed)?;
+    let repo = founder.repo;
+    let recovery_key = founder.store(&io, founding)?;
+    if io.create(&layout::header(), Outgoing::Header(header::to_bytes(&repo)))? == Created::Existed {
+        return Err(exists());
+    }
+    // Whatever was here before is gone: its owner just made a new one in its place.
+    unpin_location(environment, io.location())?;
+    let mut repository = open(environment, storage, Credential::Device, monitor)?;
+    let first = Draft { event: Event::Heartbeat, record: None, time: environment.clock.now() };
+    repository.append(&first)?;
+    Ok(Founded { repository, recovery_key })
+}
+
+/// Everything that is drawn before the first object is stored.
+struct Founder<'e> {
+    environment: &'e Environment,
+    time: Timestamp,
+    seed: IdentitySeed,
+    holder: Holder,
+    recovery_key: RecoveryKey,
+    /// Seeds of the recovery identities: the recovery key's, then the password's if there is one.
+    ways_back: Vec<SlotContent>,
+    read: ReadKey,
+    log: LogKey,
+    dedup: DedupKey,
+    genesis: Vec<u8>,
+    repo: RepoId,
+}
+
+impl<'e> Founder<'e> {
+    fn new(environment: &'e Environment, founding: &Founding<'_>) -> Result<Self> {
+        let random = environment.random.as_ref();
+        let seed = IdentitySeed::generate(random)?;
+        let holder = Holder::new(&seed, Arc::clone(&environment.random));
+        let way = |label: &str| Ok::<_, Error>(SlotContent { seed: IdentitySeed::generate(random)?, label: label.to_owned() });
+        let mut ways_back = vec![way("recovery key")?];
+        if founding.password.is_some() {
+            ways_back.push(way("password")?);
+        }
+        let time = environment.clock.now();
+        let mut genesis = Genesis {
+            founder: holder.identity.public().clone(),
+            nonce: [0; 16],
+            time,
+            format_level: FORMAT_LEVEL,
+            identities: introduce(&holder.identity, &ways_back, founding),
+        };
+        random.fill(&mut genesis.nonce)?;
+        let mut genesis = cbor::encode(&genesis);
+        let signature = holder.identity.sign(&Signed::GENESIS, &genesis);
+        genesis.extend_from_slice(signature.as_bytes());
+        Ok(Self {
+            environment,
+            time,
+            recovery_key: RecoveryKey::generate(random)?,
+            ways_back,
+            read: ReadKey::generate(random)?,
+            log: LogKey::generate(random)?,
+            dedup: DedupKey::generate(random)?,
+            repo: RepoId::of_genesis(&genesis),
+            seed,
+            holder,
+            genesis,
+        })
+    }
+
+    /// Stores all but the header.
+    fn store(self, io: &Io, founding: &Founding<'_>) -> Result<RecoveryKey> {
+        let keys = LogKeys::new(&self.log, &self.repo, Epoch::FIRST);
+        let names = NameKeys::new(&self.dedup, &self.repo);
+        let Holder { identity, hedge } = &self.holder;
+        let me = names.device_id(identity.public());
+        let mut last = put_roster_entry(io, 0, keys.seal_roster(0, &self.genesis, identity, hedge)?)?;
+        let mut newest = 0;
+        for (n, way) in (1u32..).zip(&self.ways_back) {
+            let slot = put_slot(io, self.seal_slot(n, way, founding)?)?;
+            let device = names.device_id(Identity::from_seed(&way.seed).public());
+            let change = Change::Slot { device, slot, added: true };
+            let entry = RosterEntry { n, previous: last, signer: me, time: self.time, change };
+            last = put_roster_entry(io, n, keys.seal_roster(n, &cbor::encode(&entry), identity, hedge)?)?;
+            newest = n;
+        }
+        // Everybody who is here at the beginning may do everything, so one grant serves all.
+        let grant = Grant {
+            epoch: Epoch::FIRST,
+            read_kem: ReaderKeys::new(&self.read, &self.repo, Epoch::FIRST).read_kem_public(),
+            read: Some(self.read),
+            log: self.log,
+            dedup: self.dedup,
+            capabilities: Capabilities::ALL,
+            roster: (newest, last),
+            signer: me,
+        };
+        let ways_back = self.ways_back.iter().map(|way| Identity::from_seed(&way.seed).public().clone());
+        for to in std::iter::once(identity.public().clone()).chain(ways_back) {
+            let sealed = grant.seal(&to, &self.repo, identity, hedge)?;
+            io.create(&layout::grant(&to.grant_name(&self.repo), Epoch::FIRST), Outgoing::Object(sealed))?;
+        }
+        Ok(self.recovery_key)
+    }
+
+    /// The first way back is the recovery key, the second the password.
+    fn seal_slot(&self, n: u32, content: &SlotContent, founding: &Founding<'_>) -> Result<Sealed> {
+        let random = self.environment.random.as_ref();
+        let sealed = match founding.password.as_ref().filter(|_| n > 1) {
+            None => Slot::seal_recovery_key(content, &self.repo, &self.recovery_key, random),
+            Some(PasswordWay { password, cost, kit: None }) => {
+                Slot::seal_password(content, &self.repo, password, *cost, random)
+            }
+            Some(PasswordWay { password, cost, kit: Some(kit) }) => {
+                Slot::seal_password_kit(content, &self.repo, (password, kit), *cost, random)
+            }
+        };
+        sealed.map_err(Error::SealSlot)
+    }
+}
+
+/// This machine may do everything, and so may who comes back by a recovery method.
+fn introduce(device: &Identity, ways_back: &[SlotContent], founding: &Founding<'_>) -> Vec<Introduced> {
+    let introduced = |identity: &Identity, role, label: &str| Introduced {
+        public: identity.public().clone(),
+        role,
+        capabilities: Capabilities::ALL,
+        label: label.to_owned(),
+    };
+    let mut identities = vec![introduced(device, Role::Device, &founding.device_label)];
+    identities
+        .extend(ways_back.iter().map(|way| introduced(&Identity::from_seed(&way.seed), Role::Recovery, &way.label)));
+    identities
+}
+
+fn put_roster_entry(io: &Io, n: u32, sealed: Sealed) -> Result<ObjectHash> {
+    let hash = sealed.hash();
+    io.create(&layout::roster_entry(n, &hash), Outgoing::Object(sealed))?;
+    Ok(hash)
+}
+
+fn put_slot(io: &Io, sealed: Sealed) -> Result<ObjectHash> {
+    let hash = sealed.hash();
+    io.create(&layout::slot(&hash), Outgoing::Slot(sealed))?;
+    Ok(hash)
+}

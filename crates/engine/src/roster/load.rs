@@ -1,0 +1,179 @@
+//! Reads the roster from the storage and verifies every entry of it.
+
+use std::collections::BTreeMap;
+
+use ownkey_crypto::{
+    DeviceId, Epoch, ObjectHash, Opened, PublicIdentity, RepoId, RosterKeys, Signature, Signed, Unverified,
+    object_hash, peek_epoch,
+};
+
+use super::Roster;
+use crate::error::{Error, Lie, Result};
+use crate::format::cbor;
+use crate::format::layout::{self, Object};
+use crate::format::roster::{Change, Genesis, RosterEntry};
+use crate::io::Io;
+use crate::monitor::Monitor;
+
+/// Most entries that are read.
+const ENTRIES_LIMIT: usize = 1 << 20;
+const SIGNATURE: usize = Signature::LEN;
+
+/// What tells one repository's roster from any other's.
+pub(crate) struct Verifier<'a> {
+    pub(crate) repo: RepoId,
+    /// Keys of the newest epoch we have a grant for.
+    pub(crate) keys: &'a RosterKeys,
+    pub(crate) id_of: &'a dyn Fn(&PublicIdentity) -> DeviceId,
+}
+
+/// An entry that opened; who signed it is still to be seen.
+struct Candidate {
+    hash: ObjectHash,
+    entry: RosterEntry,
+    sealed: Unverified,
+}
+
+/// The roster, and whether the storage holds entries of an epoch we have no grant for.
+pub(crate) struct Loaded {
+    pub(crate) roster: Roster,
+    pub(crate) newer_epoch: bool,
+}
+
+/// Reads and verifies the whole roster.
+pub(crate) fn load(io: &Io, verifier: Verifier<'_>, monitor: &dyn Monitor) -> Result<Loaded> {
+    let newest = verifier.keys.epoch();
+    let mut by_epoch: BTreeMap<Epoch, Vec<(u32, ObjectHash, Vec<u8>)>> = BTreeMap::new();
+    for (n, hash) in list(io)? {
+        let name = layout::roster_entry(n, &hash);
+        let bytes = io.get(&name)?;
+        if object_hash(&bytes) != hash {
+            return Err(Error::Object { name, source: ownkey_crypto::OpenError::NotAuthentic });
+        }
+        match peek_epoch(&bytes) {
+            Ok((_, epoch)) => by_epoch.entry(epoch).or_default().push((n, hash, bytes.to_vec())),
+            Err(_) => monitor.note(&format!("{name} is not of this repository and is ignored")),
+        }
+    }
+    let newer_epoch = by_epoch.last_key_value().is_some_and(|(epoch, _)| *epoch > newest);
+    let opened = open_all(&verifier, by_epoch, monitor)?;
+    let roster = build(&verifier, opened, monitor)?;
+    Ok(Loaded { roster, newer_epoch })
+}
+
+fn list(io: &Io) -> Result<Vec<(u32, ObjectHash)>> {
+    let mut entries = Vec::new();
+    for object in io.list(&layout::roster())? {
+        if let Some(Object::RosterEntry(n, hash)) = Object::parse(&object.name) {
+            entries.push((n, hash));
+        }
+    }
+    entries.truncate(ENTRIES_LIMIT);
+    Ok(entries)
+}
+
+/// Entries that open, by number; the genesis apart.
+struct OpenedEntries {
+    genesis: Vec<(ObjectHash, Unverified)>,
+    later: BTreeMap<u32, Vec<Candidate>>,
+}
+
+/// Opens the entries of the newest epoch, finds in them the keys of the epoch before, and so on
+/// back to the first.
+fn open_all(
+    verifier: &Verifier<'_>,
+    mut by_epoch: BTreeMap<Epoch, Vec<(u32, ObjectHash, Vec<u8>)>>,
+    monitor: &dyn Monitor,
+) -> Result<OpenedEntries> {
+    let mut found = OpenedEntries { genesis: Vec::new(), later: BTreeMap::new() };
+    let mut earlier_keys: Option<RosterKeys> = None;
+    let mut epoch = verifier.keys.epoch();
+    loop {
+        let keys = earlier_keys.as_ref().unwrap_or(verifier.keys);
+        let mut history = None;
+        for (n, hash, bytes) in by_epoch.remove(&epoch).unwrap_or_default() {
+            // What does not open was not made by a member: anybody can put objects here.
+            let Ok(sealed) = keys.open_roster(n, &bytes) else {
+                monitor.note(&format!("{} is not of this repository and is ignored", layout::roster_entry(n, &hash)));
+                continue;
+            };
+            if n == 0 {
+                found.genesis.push((hash, sealed));
+                continue;
+            }
+            let entry = decode(n, &hash, &sealed)?;
+            if let Change::NewEpoch { epoch: begun, log_history, .. } = &entry.change
+                && *begun == epoch
+            {
+                history = history.or(keys.earlier(n, log_history).ok());
+            }
+            found.later.entry(n).or_default().push(Candidate { hash, entry, sealed });
+        }
+        let Some(before) = epoch.previous() else { return Ok(found) };
+        earlier_keys = Some(history.ok_or(Error::NoGrant)?);
+        epoch = before;
+    }
+}
+
+fn decode(n: u32, hash: &ObjectHash, sealed: &Unverified) -> Result<RosterEntry> {
+    let name = layout::roster_entry(n, hash);
+    let entry: RosterEntry =
+        cbor::decode_claim(sealed.peek()).map_err(|source| Error::Format { name: name.clone(), source })?;
+    if entry.n == n { Ok(entry) } else { Err(Lie::RosterForked(n).into()) }
+}
+
+fn build(verifier: &Verifier<'_>, mut opened: OpenedEntries, monitor: &dyn Monitor) -> Result<Roster> {
+    let genesis = opened.genesis.into_iter().find(|(_, sealed)| RepoId::of_genesis(sealed.peek()) == verifier.repo);
+    let (hash, sealed) = genesis.ok_or(Lie::NotGenesis)?;
+    let genesis = verify_genesis(sealed)?;
+    let mut roster = Roster::begin(&genesis, hash, verifier.id_of);
+    while let Some(mut candidates) = opened.later.remove(&(roster.position().n + 1)) {
+        // Of several entries at one number the one with the smallest hash is followed.
+        candidates.sort_by_key(|candidate| candidate.hash);
+        let before = roster.clone();
+        let mut followed = false;
+        for Candidate { hash, entry, sealed } in candidates {
+            if !before.admits(&entry) || !signed_by(&before, &entry.signer, sealed) {
+                monitor.note(&format!("roster entry {}-{hash} was not made by an admin and is ignored", entry.n));
+            } else if !followed {
+                roster.follow(&entry, hash, verifier.id_of);
+                followed = true;
+            } else if let Change::Remove(device) = &entry.change {
+                roster.remove(device, entry.n);
+            }
+        }
+        if !followed {
+            break;
+        }
+    }
+    // An authentic entry beyond the end of the chain means that what links it is hidden.
+    for Candidate { entry, sealed, .. } in opened.later.into_values().flatten() {
+        if entry.n > roster.position().n && signed_by(&roster, &entry.signer, sealed) {
+            return Err(Lie::RosterRolledBack(entry.n).into());
+        }
+    }
+    Ok(roster)
+}
+
+fn signed_by(roster: &Roster, signer: &DeviceId, sealed: Unverified) -> bool {
+    roster.member(signer).is_some_and(|member| sealed.verified_by(&member.public).is_ok())
+}
+
+/// The genesis proves itself: its hash is the repository's id, and its founder signed it twice,
+/// inside and outside the envelope.
+fn verify_genesis(sealed: Unverified) -> Result<Genesis> {
+    let claim: Genesis = genesis_body(sealed.peek())
+        .ok_or(Lie::NotGenesis)
+        .and_then(|body| cbor::decode_claim(body).map_err(|_| Lie::NotGenesis))?;
+    let opened: Opened = sealed.verified_by(&claim.founder).map_err(|_| Lie::NotGenesis)?;
+    let (body, signature) = opened.as_bytes().split_last_chunk::<SIGNATURE>().ok_or(Lie::NotGenesis)?;
+    claim
+        .founder
+        .verify(&Signed::GENESIS, body, &Signature::from_bytes(*signature))
+        .map_err(|_| Lie::NotGenesis)?;
+    Ok(claim)
+}
+
+fn genesis_body(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.split_last_chunk::<SIGNATURE>().map(|(body, _)| body)
+}

@@ -1,0 +1,131 @@
+//! What this machine keeps for itself: its device key, what it has seen, what it backed up
+//! last (docs/design.md, "Local state").
+//!
+//! One owner, one lock, one MAC, one place per repository. Nothing here is ever uploaded.
+
+pub(crate) mod file;
+mod tips;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use ownkey_crypto::{IdentitySeed, LocalStateKey, RepoId, object_hash};
+use ownkey_storage::Location;
+
+use crate::environment::Environment;
+use crate::error::{Error, Lie, Result};
+pub(crate) use tips::Tips;
+
+/// The state folder of one repository as seen at one location.
+pub(crate) struct State {
+    folder: PathBuf,
+    location: PathBuf,
+}
+
+const KEY_MAGIC: &[u8; 16] = b"ownkey device 1\n";
+
+impl State {
+    /// Names the folder; nothing is touched.
+    pub(crate) fn of(environment: &Environment, repo: &RepoId, location: &Location) -> Self {
+        let folder = environment.state.join("repositories").join(repo.to_string());
+        let place = object_hash(location.to_string().as_bytes()).to_string();
+        Self { location: folder.join("locations").join(&place[..32]), folder }
+    }
+
+    /// Where a device key would be.
+    pub(crate) fn key_path(&self) -> PathBuf {
+        self.folder.join("device-key")
+    }
+
+    /// Where the record of the last backup of one set of sources is.
+    pub(crate) fn parent_path(&self, sources: &str) -> PathBuf {
+        self.location.join(format!("parent-{sources}"))
+    }
+
+    /// The folder for records of this location.
+    pub(crate) fn location_folder(&self) -> &Path {
+        &self.location
+    }
+
+    /// This machine's identity in the repository, if it has one.
+    pub(crate) fn load_device_key(&self) -> Result<Option<IdentitySeed>> {
+        let path = self.key_path();
+        let Some(bytes) = file::read_bounded(&path, 64)? else { return Ok(None) };
+        let seed = bytes.strip_prefix(KEY_MAGIC).and_then(|seed| <[u8; 32]>::try_from(seed).ok());
+        let seed = seed.ok_or(Error::StateTampered(path))?;
+        Ok(Some(IdentitySeed::from_file_bytes(seed)))
+    }
+
+    /// Keeps this machine's identity; never overwrites one.
+    pub(crate) fn store_device_key(&self, seed: &IdentitySeed) -> Result<()> {
+        let mut bytes = zeroize::Zeroizing::new(KEY_MAGIC.to_vec());
+        bytes.extend_from_slice(seed.expose_for_file());
+        file::create_private(&self.key_path(), &bytes)
+    }
+
+    /// Waits for nobody: one run at a time writes to a repository from this machine.
+    pub(crate) fn lock(&self) -> Result<Lock> {
+        file::make_folder(&self.folder)?;
+        let path = self.folder.join("lock");
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(Error::local("open the lock", &path))?;
+        match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Lock(lock)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked),
+            Err(errno) => Err(Error::Local { action: "lock", path, source: errno.into() }),
+        }
+    }
+
+    /// What this identity has seen at this location, if anything.
+    pub(crate) fn load_tips(&self, key: &LocalStateKey, who: &str) -> Result<Option<Tips>> {
+        let path = self.tips_path(who);
+        let Some(bytes) = file::read_authentic(&path, key, Tips::LIMIT)? else { return Ok(None) };
+        Tips::decode(&bytes).map(Some).ok_or(Error::StateTampered(path))
+    }
+
+    /// Remembers `tips`, durably.
+    pub(crate) fn store_tips(&self, key: &LocalStateKey, who: &str, tips: &Tips) -> Result<()> {
+        file::write_authentic(&self.tips_path(who), key, &tips.encode())
+    }
+
+    fn tips_path(&self, who: &str) -> PathBuf {
+        self.location.join(format!("tips-{who}"))
+    }
+}
+
+/// Held while one run writes; freed with the process.
+pub(crate) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
+
+/// Compares the repository at `location` with the one that was there before, and remembers it.
+pub(crate) fn pin_location(environment: &Environment, location: &Location, repo: &RepoId) -> Result<()> {
+    let path = location_pin(environment, location);
+    let now = repo.to_string();
+    match file::read_bounded(&path, 64)? {
+        None => file::write_private(&path, now.as_bytes()),
+        Some(before) if before == now.as_bytes() => Ok(()),
+        Some(before) => Err(Lie::OtherRepository {
+            location: location.to_string(),
+            before: String::from_utf8_lossy(&before).into_owned(),
+            now,
+        }
+        .into()),
+    }
+}
+
+/// Forgets which repository was at `location`: for a new one made there on purpose.
+pub(crate) fn unpin_location(environment: &Environment, location: &Location) -> Result<()> {
+    let path = location_pin(environment, location);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::local("remove", &path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn location_pin(environment: &Environment, location: &Location) -> PathBuf {
+    let hash = object_hash(location.to_string().as_bytes()).to_string();
+    environment.state.join("locations").join(&hash[..32])
+}
