@@ -3,10 +3,12 @@
 //! The engine is threads and bounded channels over an async storage; `io` is the only
 //! place where the two meet. It never prints, reads no environment and has no clock.
 
+mod chunks;
 mod compress;
 pub mod environment;
 mod error;
 pub mod format;
+mod index;
 mod io;
 mod keyring;
 mod log;
@@ -17,7 +19,9 @@ mod roster;
 pub mod source;
 mod state;
 pub mod target;
+pub mod tree;
 
 pub use error::{Class, Error, Lie, Result};
+pub use index::Index;
 pub use log_state::Condemned;
 pub use roster::{Member, Roster};

@@ -1,0 +1,193 @@
+//! Reading chunks: from a place in the index to verified plaintext.
+//!
+//! What comes out was authenticated by its pack's key, has exactly the length its directory
+//! says, and hashes to its id. A chunk that cannot be read in one place is read in another.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use ownkey_crypto::{ChunkId, ChunkType, FrameEntry, HEADER_LEN, MAX_HEADER_LEN, Opened, PackOpener, peek_epoch};
+use ownkey_storage::{StorageError, StorageErrorKind};
+
+use crate::compress::decompress;
+use crate::error::{Error, Result};
+use crate::format::layout;
+use crate::index::{Index, PackEntry, Place};
+use crate::io::Io;
+use crate::keyring::Keyring;
+
+/// Length of an AEAD tag (RFC 8439).
+const TAG: u64 = 16;
+/// Range reads are aligned outward to this, so that the storage does not learn where frames lie
+/// (docs/format.md §9).
+const ALIGNMENT: u64 = 256 << 10;
+/// Decoded frames kept, in bytes of plaintext.
+const FRAMES_KEPT: usize = 32 << 20;
+
+/// The chunks of one frame, in the order of the directory.
+pub(crate) type Frame = Vec<Opened>;
+
+/// Reads chunks of one repository; shared by threads.
+pub(crate) struct Chunks {
+    io: Io,
+    keys: Arc<Keyring>,
+    index: Arc<Index>,
+    openers: Mutex<HashMap<u32, Arc<PackOpener>>>,
+    frames: Mutex<FrameCache>,
+}
+
+impl Chunks {
+    pub(crate) fn new(io: Io, keys: Arc<Keyring>, index: Arc<Index>) -> Self {
+        Self { io, keys, index, openers: Mutex::default(), frames: Mutex::default() }
+    }
+
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// The plaintext of a chunk, by its place in a decoded frame.
+    pub(crate) fn read(&self, id: &ChunkId, kind: ChunkType) -> Result<(Arc<Frame>, usize)> {
+        let mut failure = Error::Damage { what: format!("chunk {id}: no index segment names it, so it") };
+        for place in self.index.places(id, kind) {
+            match self.frame(place) {
+                Ok(frame) => return Ok((frame, place.nth as usize)),
+                Err(error) if is_damage(&error) => failure = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failure)
+    }
+
+    /// The frame around a place, from the cache or the storage.
+    pub(crate) fn frame(&self, place: Place) -> Result<Arc<Frame>> {
+        let key = (place.pack, place.frame);
+        if let Some(frame) = lock(&self.frames).get(key) {
+            return Ok(frame);
+        }
+        let (pack, entry) = self.index.pack(place).ok_or(Error::WorkerLost)?;
+        let opener = self.opener(place.pack, pack)?;
+        let start = u64::from(entry.offset);
+        let range = start..start + u64::from(entry.stored_len) + TAG;
+        let stored = self.range(pack, range)?;
+        let frame = Arc::new(self.decode(pack, &opener, place.frame, entry, &stored)?);
+        lock(&self.frames).put(key, Arc::clone(&frame), entry.plain_len as usize);
+        Ok(frame)
+    }
+
+    /// A whole pack, for who wants most of it. Checked by its name, so that its header and every
+    /// frame are what was stored.
+    pub(crate) fn whole(&self, pack: &PackEntry) -> Result<Bytes> {
+        let name = layout::pack(&pack.name);
+        let bytes = self.io.get(&name).map_err(|error| missing(pack, error))?;
+        if bytes.len() as u64 != pack.length || ownkey_crypto::object_hash(&bytes) != pack.name.hash {
+            return Err(damaged(pack));
+        }
+        Ok(bytes)
+    }
+
+    /// Decodes one frame out of a whole pack.
+    pub(crate) fn frame_of(&self, place: Place, whole: &[u8]) -> Result<Frame> {
+        let (pack, entry) = self.index.pack(place).ok_or(Error::WorkerLost)?;
+        let opener = self.open(pack, whole)?;
+        let start = entry.offset as usize;
+        let end = start + entry.stored_len as usize + 16;
+        let stored = whole.get(start..end).ok_or_else(|| damaged(pack))?;
+        self.decode(pack, &opener, place.frame, entry, stored)
+    }
+
+    fn decode(
+        &self,
+        pack: &PackEntry,
+        opener: &PackOpener,
+        number: u32,
+        entry: &FrameEntry,
+        stored: &[u8],
+    ) -> Result<Frame> {
+        let opened = opener.open_frame(number, stored).map_err(|_| damaged(pack))?;
+        let plain = decompress(opened, entry.codec, entry.plain_len as usize).map_err(|_| damaged(pack))?;
+        let lengths: Vec<u32> = entry.chunks.iter().map(|(_, length)| *length).collect();
+        let chunks = plain.split(&lengths).map_err(|_| damaged(pack))?;
+        for ((id, _), chunk) in entry.chunks.iter().zip(&chunks) {
+            self.keys.names.verify_chunk(entry.chunk_type, id, chunk.as_bytes()).map_err(|_| damaged(pack))?;
+        }
+        Ok(chunks)
+    }
+
+    fn opener(&self, number: u32, pack: &PackEntry) -> Result<Arc<PackOpener>> {
+        if let Some(opener) = lock(&self.openers).get(&number) {
+            return Ok(Arc::clone(opener));
+        }
+        let head = self.range(pack, 0..(MAX_HEADER_LEN as u64).min(pack.length))?;
+        let opener = Arc::new(self.open(pack, &head)?);
+        lock(&self.openers).insert(number, Arc::clone(&opener));
+        Ok(opener)
+    }
+
+    fn open(&self, pack: &PackEntry, start: &[u8]) -> Result<PackOpener> {
+        debug_assert!(HEADER_LEN <= MAX_HEADER_LEN, "the longest header covers the shortest");
+        let (_, epoch) = peek_epoch(start).map_err(|_| damaged(pack))?;
+        PackOpener::new(self.keys.reader(epoch)?, pack.name.kind, start).map_err(|_| damaged(pack))
+    }
+
+    /// A range of a pack, read in aligned steps.
+    fn range(&self, pack: &PackEntry, range: Range<u64>) -> Result<Bytes> {
+        let aligned = range.start / ALIGNMENT * ALIGNMENT..range.end.next_multiple_of(ALIGNMENT).min(pack.length);
+        let read = self.io.get_range(&layout::pack(&pack.name), aligned.clone());
+        let bytes = read.map_err(|error| missing(pack, error))?;
+        // Positions inside one read: bounded by the largest object.
+        let start = usize::try_from(range.start - aligned.start).map_err(|_| damaged(pack))?;
+        let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| damaged(pack))?;
+        let end = start.checked_add(length).filter(|end| *end <= bytes.len()).ok_or_else(|| damaged(pack))?;
+        Ok(bytes.slice(start..end))
+    }
+}
+
+/// Whether another copy of the chunk, or an older snapshot, may still be read.
+pub(crate) fn is_damage(error: &Error) -> bool {
+    error.class() == crate::error::Class::Damage
+}
+
+fn damaged(pack: &PackEntry) -> Error {
+    Error::Damage { what: format!("pack {}", layout::pack(&pack.name)) }
+}
+
+fn missing(pack: &PackEntry, error: StorageError) -> Error {
+    match error.kind() {
+        StorageErrorKind::NotFound | StorageErrorKind::InvalidRange | StorageErrorKind::TooLarge => damaged(pack),
+        _ => error.into(),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these locks is whole between any two statements of a holder.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The most recently decoded frames.
+#[derive(Default)]
+struct FrameCache {
+    frames: HashMap<(u32, u32), (Arc<Frame>, usize)>,
+    order: VecDeque<(u32, u32)>,
+    bytes: usize,
+}
+
+impl FrameCache {
+    fn get(&self, key: (u32, u32)) -> Option<Arc<Frame>> {
+        self.frames.get(&key).map(|(frame, _)| Arc::clone(frame))
+    }
+
+    fn put(&mut self, key: (u32, u32), frame: Arc<Frame>, bytes: usize) {
+        if self.frames.insert(key, (frame, bytes)).is_none() {
+            self.order.push_back(key);
+            self.bytes += bytes;
+        }
+        while self.bytes > FRAMES_KEPT {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if let Some((_, bytes)) = self.frames.remove(&oldest) {
+                self.bytes -= bytes;
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Which chunk lies where: the index of a repository, built from the segments that stand.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+
+use ownkey_crypto::{Capabilities, ChunkId, ChunkType, Directory, FrameEntry, ObjectHash, object_hash, peek_epoch};
+
+use crate::error::{Error, Result};
+use crate::format::entry::PackName;
+use crate::format::segment::{self, IndexedPack};
+use crate::format::layout;
+use crate::repository::Repository;
+
+/// Where a chunk lies: a pack of the index, a frame of that pack, a chunk of that frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    pub(crate) pack: u32,
+    pub(crate) frame: u32,
+    pub(crate) nth: u32,
+}
+
+/// A pack of the index.
+#[derive(Debug)]
+pub(crate) struct PackEntry {
+    pub(crate) name: PackName,
+    /// Length of the object in bytes.
+    pub(crate) length: u64,
+    pub(crate) directory: Directory,
+    /// Whether a new snapshot may rely on it: not condemned, not known to be damaged, and not
+    /// from a device whose word about chunks nobody checked.
+    pub(crate) reliable: bool,
+}
+
+/// The index as of one moment.
+#[derive(Debug, Default)]
+pub struct Index {
+    packs: Vec<PackEntry>,
+    /// First place of a chunk; a reliable one if there is any.
+    places: HashMap<ChunkId, Place>,
+    /// Further places of the few chunks that have some.
+    copies: HashMap<ChunkId, Vec<Place>>,
+    broken_segments: Vec<ObjectHash>,
+}
+
+/// What an index must not let new snapshots rely on, beside what is condemned.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Avoid {
+    pub(crate) packs: HashSet<PackName>,
+}
+
+impl Index {
+    /// Reads every segment that an entry names. A missing or broken one is damage that costs its
+    /// chunks only: they are stored anew.
+    pub(crate) fn load(repository: &Repository, avoid: &Avoid) -> Result<Self> {
+        let condemned = repository.logs.condemned();
+        let me = repository.me();
+        let mut index = Self::default();
+        let mut seen = HashSet::new();
+        for (author, hash) in repository.logs.segments() {
+            if !seen.insert(hash) {
+                continue;
+            }
+            let member = repository.roster().member(&author);
+            // A write-only device cannot read, so nobody could check what it says of chunks.
+            let trusted = author == me || member.is_some_and(|m| m.capabilities.contain(Capabilities::READ));
+            let trusted = trusted && !condemned.segments.contains(&hash);
+            match load_segment(repository, &hash)? {
+                Some(packs) => {
+                    for pack in packs {
+                        let reliable = trusted
+                            && !condemned.packs.contains(&pack.name)
+                            && !avoid.packs.contains(&pack.name);
+                        index.add(pack, reliable);
+                    }
+                }
+                None => index.broken_segments.push(hash),
+            }
+        }
+        Ok(index)
+    }
+
+    fn add(&mut self, pack: IndexedPack, reliable: bool) {
+        // 2^32 packs of 16 MiB are more than any storage holds.
+        let number = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
+        for (frame, entry) in (0u32..).zip(pack.directory.frames()) {
+            for (nth, (id, _)) in (0u32..).zip(&entry.chunks) {
+                self.add_place(*id, Place { pack: number, frame, nth }, reliable);
+            }
+        }
+        let IndexedPack { name, length, directory } = pack;
+        self.packs.push(PackEntry { name, length: u64::from(length), directory, reliable });
+    }
+
+    fn add_place(&mut self, id: ChunkId, place: Place, reliable: bool) {
+        let Some(first) = self.places.get_mut(&id) else {
+            self.places.insert(id, place);
+            return;
+        };
+        let first_is_reliable = self.packs.get(first.pack as usize).is_none_or(|pack| pack.reliable);
+        let other = if reliable && !first_is_reliable { std::mem::replace(first, place) } else { place };
+        self.copies.entry(id).or_default().push(other);
+    }
+
+    /// All packs.
+    pub(crate) fn packs(&self) -> &[PackEntry] {
+        &self.packs
+    }
+
+    /// A pack by its number in a [`Place`].
+    pub(crate) fn pack(&self, place: Place) -> Option<(&PackEntry, &FrameEntry)> {
+        let pack = self.packs.get(place.pack as usize)?;
+        Some((pack, pack.directory.frames().get(place.frame as usize)?))
+    }
+
+    /// Every place of a chunk of this type, the best first.
+    pub(crate) fn places(&self, id: &ChunkId, kind: ChunkType) -> impl Iterator<Item = Place> {
+        let copies = self.copies.get(id).into_iter().flatten();
+        self.places.get(id).into_iter().chain(copies).copied().filter(move |place| {
+            self.pack(*place).is_some_and(|(_, frame)| frame.chunk_type == kind)
+        })
+    }
+
+    /// Whether a new snapshot may rely on the chunk as it is stored now, and in which pack.
+    pub(crate) fn relies_on(&self, id: &ChunkId) -> Option<PackName> {
+        let copies = self.copies.get(id).into_iter().flatten();
+        let mut packs = self.places.get(id).into_iter().chain(copies).filter_map(|place| self.packs.get(place.pack as usize));
+        packs.find(|pack| pack.reliable).map(|pack| pack.name)
+    }
+
+    /// Segments that an entry names and that are missing or damaged.
+    pub(crate) fn broken_segments(&self) -> &[ObjectHash] {
+        &self.broken_segments
+    }
+
+    /// How many different chunks are known.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether no chunk is known.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+}
+
+/// The packs of a segment; `None` if it is missing or broken.
+pub(crate) fn load_segment(repository: &Repository, hash: &ObjectHash) -> Result<Option<Vec<IndexedPack>>> {
+    let name = layout::segment(hash);
+    let Some(bytes) = repository.io.find(&name)? else { return Ok(None) };
+    if object_hash(&bytes) != *hash {
+        return Ok(None);
+    }
+    let Ok((_, epoch)) = peek_epoch(&bytes) else { return Ok(None) };
+    let Ok(opened) = repository.keys.reader(epoch)?.open_segment(&bytes) else { return Ok(None) };
+    segment::decode(&opened).map(Some).map_err(|source| Error::Format { name, source })
+}
+
+/// Who stores a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// It is stored, or somebody in this run is storing it.
+    Known,
+    /// The caller stores it.
+    Mine,
+}
+
+/// The chunks of one run: an atomic "this one is mine to store" over the index.
+pub(crate) struct Claims<'i> {
+    index: &'i Index,
+    shards: [Mutex<HashSet<ChunkId>>; SHARDS],
+}
+
+/// Enough that threads rarely meet.
+const SHARDS: usize = 64;
+
+impl<'i> Claims<'i> {
+    pub(crate) fn new(index: &'i Index) -> Self {
+        Self { index, shards: std::array::from_fn(|_| Mutex::default()) }
+    }
+
+    /// Claims a chunk. Of all who ask for one that is not stored, one hears `Mine`.
+    pub(crate) fn claim(&self, id: &ChunkId) -> Claim {
+        if self.index.relies_on(id).is_some() {
+            return Claim::Known;
+        }
+        let [first, ..] = id.as_bytes();
+        let shard = &self.shards[usize::from(*first) % SHARDS];
+        // A poisoned lock means that a thread panicked; its claims are still claims.
+        let mut claimed = shard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if claimed.insert(*id) { Claim::Mine } else { Claim::Known }
+    }
+}
