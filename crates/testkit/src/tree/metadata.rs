@@ -68,7 +68,14 @@ pub(super) fn acls(tree: &mut Growing) {
     ]);
     set_xattr(tree, &listed, OsStr::new(ACCESS), &value);
     let folder = tree.folder("listed-folder");
-    set_xattr(tree, &folder, OsStr::new(ACCESS), &value);
+    let entered = acl(&[
+        (USER_OBJ, 7, NO_ID),
+        (USER, 1, 12_345),
+        (GROUP_OBJ, 5, NO_ID),
+        (MASK, 5, NO_ID),
+        (OTHER, 0, NO_ID),
+    ]);
+    set_xattr(tree, &folder, OsStr::new(ACCESS), &entered);
     let inherited = acl(&[
         (USER_OBJ, 7, NO_ID),
         (USER, 5, 12_345),
