@@ -18,7 +18,10 @@ pub fn steps(config: &Config, world: &World, me: usize, device: usize) -> Vec<Wo
             next.agents[me].phase = if read_first { Phase::Look } else { Phase::Put };
         }
         (Phase::Put, _) => {
-            next.roster.push(RosterEntry::Cut { device: device as u8, end: next.agents[me].of });
+            next.roster.push(RosterEntry::Cut {
+                device: device as u8,
+                end: next.agents[me].of,
+            });
             next.agents[me].phase = Phase::Done;
         }
         _ => return Vec::new(),

@@ -8,7 +8,8 @@ use crate::view::{Known, Needing, View};
 use crate::world::{Entry, Phase, RosterEntry, Set, World, only};
 
 /// The invariant: no chunk of a confirmed, not forgotten snapshot is lost.
-pub const NOTHING_IS_LOST: &str = "every needed chunk is in an existing pack that an existing segment locates";
+pub const NOTHING_IS_LOST: &str =
+    "every needed chunk is in an existing pack that an existing segment locates";
 /// What a person was told stays true.
 pub const ACKNOWLEDGED_STAYS: &str = "an acknowledged snapshot's Confirm is never void";
 
@@ -43,22 +44,34 @@ pub enum Reach {
 
 fn lost(model: &LookRule, world: &World) -> Set {
     let view = View::everything(world);
-    let known = Known { config: &model.config, world, view: &view };
-    let located = world.located_by(world.stored.segments) & world.stored.packs & !model.config.forged();
+    let known = Known {
+        config: &model.config,
+        world,
+        view: &view,
+    };
+    let located =
+        world.located_by(world.stored.segments) & world.stored.packs & !model.config.forged();
     known.needs(Needing::Confirmed) & !world.claimed_by(located)
 }
 
 fn acknowledged_stays(model: &LookRule, world: &World) -> bool {
     let view = View::everything(world);
-    let known = Known { config: &model.config, world, view: &view };
+    let known = Known {
+        config: &model.config,
+        world,
+        view: &view,
+    };
     let stands = |device: usize| known.confirmed(device).next().is_some();
-    (0..world.agents.len()).all(|device| world.agents[device].phase != Phase::Acknowledged || stands(device))
+    (0..world.agents.len())
+        .all(|device| world.agents[device].phase != Phase::Acknowledged || stands(device))
 }
 
 /// The properties of a model: what must always hold, and what its configuration claims to reach.
 #[must_use]
 pub fn properties(model: &LookRule) -> Vec<Property<LookRule>> {
-    let mut all = vec![Property::always(NOTHING_IS_LOST, |model, world| lost(model, world) == 0)];
+    let mut all = vec![Property::always(NOTHING_IS_LOST, |model, world| {
+        lost(model, world) == 0
+    })];
     if model.config.roster == Rosters::Live {
         all.push(Property::always(ACKNOWLEDGED_STAYS, acknowledged_stays));
     }
@@ -97,10 +110,13 @@ fn stored_anew(model: &LookRule, world: &World) -> bool {
 
 fn deleted_after_cut(_: &LookRule, world: &World) -> bool {
     let condemned = |(device, end): (usize, usize)| {
-        world.logs[device].iter().take(end).any(|entry| match entry {
-            Entry::Condemn { names } => !names.and(world.deleted()).is_empty(),
-            _ => false,
-        })
+        world.logs[device]
+            .iter()
+            .take(end)
+            .any(|entry| match entry {
+                Entry::Condemn { names } => !names.and(world.deleted()).is_empty(),
+                _ => false,
+            })
     };
     cuts(world).any(condemned)
 }
@@ -108,40 +124,63 @@ fn deleted_after_cut(_: &LookRule, world: &World) -> bool {
 fn joined_and_acted(model: &LookRule, world: &World) -> bool {
     (0..world.logs.len()).any(|device| {
         model.config.joining & only(device) != 0
-            && world.logs[device].iter().any(|entry| matches!(entry, Entry::Confirm { .. } | Entry::Condemn { .. }))
+            && world.logs[device]
+                .iter()
+                .any(|entry| matches!(entry, Entry::Confirm { .. } | Entry::Condemn { .. }))
     })
 }
 
 fn reached(reach: Reach) -> Property<LookRule> {
-
     match reach {
-        Reach::PackDeleted => Property::sometimes("a pack is deleted", |_, world: &World| world.deleted().packs != 0),
-        Reach::SegmentDeleted => {
-            Property::sometimes("a segment is deleted", |_, world: &World| world.deleted().segments != 0)
-        }
-        Reach::Acknowledged => Property::sometimes("a snapshot is acknowledged", |_, world: &World| {
-            world.agents.iter().any(|agent| agent.phase == Phase::Acknowledged)
+        Reach::PackDeleted => Property::sometimes("a pack is deleted", |_, world: &World| {
+            world.deleted().packs != 0
         }),
+        Reach::SegmentDeleted => Property::sometimes("a segment is deleted", |_, world: &World| {
+            world.deleted().segments != 0
+        }),
+        Reach::Acknowledged => {
+            Property::sometimes("a snapshot is acknowledged", |_, world: &World| {
+                world
+                    .agents
+                    .iter()
+                    .any(|agent| agent.phase == Phase::Acknowledged)
+            })
+        }
         Reach::Spared => Property::sometimes("something is spared", |_, world: &World| {
             any(world, |entry| matches!(entry, Entry::Spare { .. }))
         }),
-        Reach::StoredAnew => Property::sometimes("a writer puts its Backup again and is confirmed", stored_anew),
-        Reach::RepackConfirmed => Property::sometimes("a Repack is confirmed", |_, world: &World| {
-            confirmed(world, |entry| matches!(entry, Entry::Repack { .. }))
-        }),
-        Reach::CheckpointConfirmed => Property::sometimes("a Checkpoint is confirmed", |_, world: &World| {
-            confirmed(world, |entry| matches!(entry, Entry::Checkpoint { .. }))
-        }),
-        Reach::CondemnFolded => Property::sometimes("a fold leaves out a Condemn", |_, world: &World| {
-            any(world, |entry| matches!(entry, Entry::Fold { .. }))
-        }),
-        Reach::ForgottenAndDeleted => Property::sometimes("after a Forget a pack is deleted", |_, world: &World| {
-            any(world, |entry| matches!(entry, Entry::Forget { .. })) && world.deleted().packs != 0
-        }),
-        Reach::LateEntriesVoid => Property::sometimes("a removed device's late entries are void", |_, world: &World| {
-            cuts(world).any(|(device, end)| world.logs[device].len() > end)
-        }),
-        Reach::DeletedAfterCut => Property::sometimes("a Condemn before a cut keeps its force", deleted_after_cut),
+        Reach::StoredAnew => Property::sometimes(
+            "a writer puts its Backup again and is confirmed",
+            stored_anew,
+        ),
+        Reach::RepackConfirmed => {
+            Property::sometimes("a Repack is confirmed", |_, world: &World| {
+                confirmed(world, |entry| matches!(entry, Entry::Repack { .. }))
+            })
+        }
+        Reach::CheckpointConfirmed => {
+            Property::sometimes("a Checkpoint is confirmed", |_, world: &World| {
+                confirmed(world, |entry| matches!(entry, Entry::Checkpoint { .. }))
+            })
+        }
+        Reach::CondemnFolded => {
+            Property::sometimes("a fold leaves out a Condemn", |_, world: &World| {
+                any(world, |entry| matches!(entry, Entry::Fold { .. }))
+            })
+        }
+        Reach::ForgottenAndDeleted => {
+            Property::sometimes("after a Forget a pack is deleted", |_, world: &World| {
+                any(world, |entry| matches!(entry, Entry::Forget { .. }))
+                    && world.deleted().packs != 0
+            })
+        }
+        Reach::LateEntriesVoid => Property::sometimes(
+            "a removed device's late entries are void",
+            |_, world: &World| cuts(world).any(|(device, end)| world.logs[device].len() > end),
+        ),
+        Reach::DeletedAfterCut => {
+            Property::sometimes("a Condemn before a cut keeps its force", deleted_after_cut)
+        }
         Reach::JoinedAndActed => Property::sometimes("a device that joined acts", joined_and_acted),
     }
 }

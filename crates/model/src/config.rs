@@ -1,8 +1,8 @@
 //! How large a model is, which features it has, and which deliberate mistake it makes.
 
-use crate::world::{DEVICES, PACKS, SEGMENTS, Set, only};
+use crate::world::{DEVICES, PACKS, SEGMENTS, Set, Things, only};
 
-/// Departures from the rule that look harmless; each must be caught by a counterexample.
+/// Departures from the rule that look harmless; each must be caught by a counterexample, but for the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
     /// The rule as it stands.
@@ -27,8 +27,8 @@ pub enum Mistake {
     LookReadsFold,
     /// A fold leaves out a Condemn whose packs still exist.
     FoldForgetsEarly,
-    /// A fold leaves out a Condemn whose packs are gone although a segment still locates one of them.
-    FoldIgnoresSegments,
+    /// A run that begins at a fold believes segments about packs without listing the packs once.
+    FoldStartUnlisted,
     /// A pruner lists packs and segments first and reads the folded logs second.
     ListedBeforeLogs,
     /// A pruner lists packs first and segments second.
@@ -37,8 +37,6 @@ pub enum Mistake {
     SegmentUnchecked,
     /// What another device condemned counts as gone when a segment is judged.
     OthersCondemnedGone,
-    /// A writer's look ignores Condemns of its new segments.
-    SegmentsUnlooked,
     /// A pruner trusts the packs it has just written although another device condemned them.
     RepackUnlooked,
     /// A Checkpoint is confirmed without a look.
@@ -67,6 +65,9 @@ pub enum Mistake {
     CutReadFirst,
     /// A writer acknowledges without reading the roster after its Confirm.
     AcknowledgedUnlooked,
+    /// No mistake after all: a writer's look may ignore Condemns of segments, because a pruner may not delete
+    /// a segment that is the last to locate a pack which stays.
+    SegmentsUnlooked,
 }
 
 /// How a device reads the logs.
@@ -186,6 +187,8 @@ pub struct Config {
     pub foreign: Set,
     /// Packs among them whose content is not what their segment claims.
     pub forged: Set,
+    /// Uploads of things at the start that were retried, and whose first request may still land once.
+    pub late_puts: Things,
     /// Devices that are not members at the start.
     pub joining: Set,
     /// Passes a writer may make in all.
@@ -214,6 +217,7 @@ impl Config {
             segments: (0..packs.len()).map(only).collect(),
             foreign: 0,
             forged: 0,
+            late_puts: Things::default(),
             joining: 0,
             passes: 2,
             reads: Reads::AnyOrder,
@@ -228,7 +232,10 @@ impl Config {
     /// The same model with a deliberate mistake.
     #[must_use]
     pub fn with(&self, mistake: Mistake) -> Self {
-        Self { mistake, ..self.clone() }
+        Self {
+            mistake,
+            ..self.clone()
+        }
     }
 
     /// Members of the roster before its first entry.
@@ -249,17 +256,27 @@ impl Config {
     /// If the configuration creates more packs than the model has room for.
     #[must_use]
     pub fn name(&self, device: usize, pass: u8) -> usize {
-        let before = self.roles[..device].iter().map(|role| self.names_of(*role)).sum::<usize>();
+        let before = self.roles[..device]
+            .iter()
+            .map(|role| self.names_of(*role))
+            .sum::<usize>();
         let first = self.packs.len().max(self.segments.len()) + before;
         let name = first + usize::from(pass);
-        assert!(name < PACKS.min(SEGMENTS) && self.roles.len() <= DEVICES, "the configuration is too large");
+        assert!(
+            name < PACKS.min(SEGMENTS) && self.roles.len() <= DEVICES,
+            "the configuration is too large"
+        );
         name
     }
 
     fn names_of(&self, role: Role) -> usize {
         match role {
             Role::Writer { .. } => usize::from(self.passes),
-            Role::Pruner { runs, moves: Moves::Always, .. } => usize::from(runs),
+            Role::Pruner {
+                runs,
+                moves: Moves::Always,
+                ..
+            } => usize::from(runs),
             _ => 0,
         }
     }
@@ -277,11 +294,21 @@ impl Config {
         if self.mistake == Mistake::ForeignReused {
             return Set::MAX;
         }
-        let own = |device: &usize| matches!(self.roles[*device], Role::Writer { domain: Domain::Own, .. });
+        let own = |device: &usize| {
+            matches!(
+                self.roles[*device],
+                Role::Writer {
+                    domain: Domain::Own,
+                    ..
+                }
+            )
+        };
         if own(&device) {
             return self.written_by(device);
         }
-        let foreign = (0..self.roles.len()).filter(own).fold(self.foreign, |set, one| set | self.written_by(one));
+        let foreign = (0..self.roles.len())
+            .filter(own)
+            .fold(self.foreign, |set, one| set | self.written_by(one));
         !foreign
     }
 }

@@ -10,6 +10,7 @@
 pub mod admin;
 pub mod checks;
 pub mod config;
+pub mod houses;
 pub mod model;
 pub mod pruner;
 pub mod reading;

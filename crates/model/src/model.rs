@@ -30,6 +30,8 @@ enum Actor {
     Device(usize),
     DeleteOfPack(usize),
     DeleteOfSegment(usize),
+    PutOfPack(usize),
+    PutOfSegment(usize),
 }
 
 impl fmt::Debug for Step {
@@ -38,7 +40,11 @@ impl fmt::Debug for Step {
             Actor::Device(device) => {
                 let agent = &self.next.agents[device];
                 let last = self.next.logs[device].last();
-                write!(f, "device {device}: {:?} (log ends with {last:?})", agent.phase)
+                write!(
+                    f,
+                    "device {device}: {:?} (log ends with {last:?})",
+                    agent.phase
+                )
             }
             landed => write!(f, "{landed:?} lands"),
         }
@@ -49,14 +55,21 @@ impl LookRule {
     /// The model of `config`, which claims to reach `reaches`.
     #[must_use]
     pub fn new(config: Config, reaches: &[Reach]) -> Self {
-        Self { config, reaches: reaches.to_vec() }
+        Self {
+            config,
+            reaches: reaches.to_vec(),
+        }
     }
 
     fn first(&self) -> World {
         let devices = self.config.roles.len();
         let mut world = World {
-            stored: Things { packs: all(self.config.packs.len()), segments: all(self.config.segments.len()) },
+            stored: Things {
+                packs: all(self.config.packs.len()),
+                segments: all(self.config.segments.len()),
+            },
             flying: Things::default(),
+            late_puts: self.config.late_puts,
             claims: [0; PACKS],
             located: [0; SEGMENTS],
             roster: Vec::new(),
@@ -67,8 +80,12 @@ impl LookRule {
         world.located[..self.config.segments.len()].copy_from_slice(&self.config.segments);
         for (device, role) in self.config.roles.iter().enumerate() {
             if let Role::Past { needs } = *role {
-                let relies = Things { packs: world.stored.packs, segments: world.stored.segments };
-                world.logs[device] = vec![Entry::Backup { needs, relies }, Entry::Confirm { of: 0 }];
+                let relies = Things {
+                    packs: world.stored.packs,
+                    segments: world.stored.segments,
+                };
+                world.logs[device] =
+                    vec![Entry::Backup { needs, relies }, Entry::Confirm { of: 0 }];
                 for agent in &mut world.agents {
                     agent.view.seen[device] = 2;
                 }
@@ -128,15 +145,28 @@ impl Model for LookRule {
     fn actions(&self, world: &World, steps: &mut Vec<Step>) {
         for device in 0..self.config.roles.len() {
             let next = self.device_steps(world, device).into_iter();
-            steps.extend(next.map(|next| Step { actor: Actor::Device(device), next: self.merged(next) }));
+            steps.extend(next.map(|next| Step {
+                actor: Actor::Device(device),
+                next: self.merged(next),
+            }));
         }
-        for pack in numbers(world.flying.packs) {
-            steps.push(Step { actor: Actor::DeleteOfPack(pack), next: landed(world, Things { packs: only(pack), segments: 0 }) });
-        }
-        for segment in numbers(world.flying.segments) {
-            let what = Things { packs: 0, segments: only(segment) };
-            steps.push(Step { actor: Actor::DeleteOfSegment(segment), next: landed(world, what) });
-        }
+        let each = |set| numbers(set).map(|number| (number, only(number)));
+        let deletes =
+            each(world.flying.packs).map(|(pack, one)| (Actor::DeleteOfPack(pack), packs(one)));
+        let also = each(world.flying.segments)
+            .map(|(segment, one)| (Actor::DeleteOfSegment(segment), segments(one)));
+        steps.extend(deletes.chain(also).map(|(actor, what)| Step {
+            actor,
+            next: delete_lands(world, what),
+        }));
+        let puts =
+            each(world.late_puts.packs).map(|(pack, one)| (Actor::PutOfPack(pack), packs(one)));
+        let also = each(world.late_puts.segments)
+            .map(|(segment, one)| (Actor::PutOfSegment(segment), segments(one)));
+        steps.extend(puts.chain(also).map(|(actor, what)| Step {
+            actor,
+            next: put_lands(world, what),
+        }));
     }
 
     fn next_state(&self, _: &World, step: Step) -> Option<World> {
@@ -148,9 +178,24 @@ impl Model for LookRule {
     }
 }
 
-fn landed(world: &World, what: Things) -> World {
+const fn packs(packs: Set) -> Things {
+    Things { packs, segments: 0 }
+}
+
+const fn segments(segments: Set) -> Things {
+    Things { packs: 0, segments }
+}
+
+fn delete_lands(world: &World, what: Things) -> World {
     let mut next = world.clone();
     next.stored = next.stored.without(what);
     next.flying = next.flying.without(what);
+    next
+}
+
+fn put_lands(world: &World, what: Things) -> World {
+    let mut next = world.clone();
+    next.stored = next.stored.or(what);
+    next.late_puts = next.late_puts.without(what);
     next
 }

@@ -17,7 +17,14 @@ pub fn steps(config: &Config, world: &World, me: usize) -> Vec<World> {
         Phase::Outside => vec![join(config, world, me)],
         Phase::Begin | Phase::Look | Phase::LookAgain => {
             let read = reading::steps(config, world, me).into_iter();
-            read.map(|read| if read.complete { looked(config, read.world, me) } else { read.world }).collect()
+            read.map(|read| {
+                if read.complete {
+                    looked(config, read.world, me)
+                } else {
+                    read.world
+                }
+            })
+            .collect()
         }
         Phase::List => list(config, world, me),
         Phase::ListMore => vec![list_more(config, world, me)],
@@ -52,7 +59,11 @@ pub fn start(config: &Config, world: &mut World, me: usize) {
 }
 
 fn looked(config: &Config, mut world: World, me: usize) -> World {
-    let known = Known { config, world: &world, view: &world.agents[me].view };
+    let known = Known {
+        config,
+        world: &world,
+        view: &world.agents[me].view,
+    };
     let removed = known.removed(me) && config.mistake != Mistake::RemovedDeletes;
     let own = written(config, me, world.agents[me].run);
     let condemned = known.condemned(None);
@@ -74,7 +85,14 @@ fn looked(config: &Config, mut world: World, me: usize) -> World {
             own: put.then_some((me, usize::from(agent.of))),
             mine: own,
         };
-        let go = may_go(Known { config, world: &world, view: &agent.view }, case);
+        let go = may_go(
+            Known {
+                config,
+                world: &world,
+                view: &agent.view,
+            },
+            case,
+        );
         world.agents[me].may_go = go;
     }
     world.agents[me].phase = phase;
@@ -83,7 +101,12 @@ fn looked(config: &Config, mut world: World, me: usize) -> World {
 
 fn finish(mut world: World, me: usize) -> World {
     let agent = &mut world.agents[me];
-    *agent = Agent { phase: Phase::Done, run: agent.run, view: agent.view, ..Agent::outside() };
+    *agent = Agent {
+        phase: Phase::Done,
+        run: agent.run,
+        view: agent.view,
+        ..Agent::outside()
+    };
     world
 }
 
@@ -114,12 +137,18 @@ fn list_more(config: &Config, world: &World, me: usize) -> World {
         _ => next.agents[me].listing.packs = world.stored.packs,
     }
     next.agents[me].phase = Phase::Plan;
+    if config.mistake == Mistake::ListedBeforeLogs {
+        reading::begin(config, &mut next, me, Phase::Begin);
+    }
     next
 }
 
 fn plan(config: &Config, world: &World, me: usize) -> Vec<World> {
     let choices = doomed_choices(config, world, me);
-    choices.into_iter().map(|doomed| after_plan(config, world, me, doomed)).collect()
+    choices
+        .into_iter()
+        .map(|doomed| after_plan(config, world, me, doomed))
+        .collect()
 }
 
 fn doomed_choices(config: &Config, world: &World, me: usize) -> Vec<Things> {
@@ -127,24 +156,36 @@ fn doomed_choices(config: &Config, world: &World, me: usize) -> Vec<Things> {
     let follow = |packs: Set| {
         let gone = packs | !listing.packs;
         let empty = |segment: &usize| world.located[*segment] & !gone == 0;
-        let segments = numbers(listing.segments).filter(empty).fold(0, |set, one| set | only(one));
+        let segments = numbers(listing.segments)
+            .filter(empty)
+            .fold(0, |set, one| set | only(one));
         Things { packs, segments }
     };
     let choices: Vec<Things> = match config.plans {
         Plans::Greedy => greedy(config, world, me).into_iter().map(follow).collect(),
         Plans::AnyPacks => subsets(listing.packs).map(follow).collect(),
-        Plans::PacksAlone => subsets(listing.packs).map(|packs| Things { packs, segments: 0 }).collect(),
+        Plans::PacksAlone => subsets(listing.packs)
+            .map(|packs| Things { packs, segments: 0 })
+            .collect(),
         Plans::Anything => {
-            let all = |packs| subsets(listing.segments).map(move |segments| Things { packs, segments });
+            let all =
+                |packs| subsets(listing.segments).map(move |segments| Things { packs, segments });
             subsets(listing.packs).flat_map(all).collect()
         }
     };
-    choices.into_iter().filter(|doomed| !doomed.is_empty()).collect()
+    choices
+        .into_iter()
+        .filter(|doomed| !doomed.is_empty())
+        .collect()
 }
 
 /// Condemn all but one smallest covering set of uncondemned packs; all packs where nothing is needed.
 fn greedy(config: &Config, world: &World, me: usize) -> Vec<Set> {
-    let known = Known { config, world, view: &world.agents[me].view };
+    let known = Known {
+        config,
+        world,
+        view: &world.agents[me].view,
+    };
     let listed = world.agents[me].listing.packs;
     let needs = known.needs(Needing::Provisional);
     if needs == 0 {
@@ -152,17 +193,34 @@ fn greedy(config: &Config, world: &World, me: usize) -> Vec<Set> {
     }
     let safe = listed & !known.condemned(None).packs;
     let covers = |keep: &Set| needs & !world.claimed_by(*keep) == 0;
-    let smallest = |keep: &Set| covers(keep) && numbers(*keep).all(|pack| !covers(&(keep & !only(pack))));
-    subsets(safe).filter(smallest).map(|keep| safe & !keep).collect()
+    let smallest =
+        |keep: &Set| covers(keep) && numbers(*keep).all(|pack| !covers(&(keep & !only(pack))));
+    subsets(safe)
+        .filter(smallest)
+        .map(|keep| safe & !keep)
+        .collect()
 }
 
 fn after_plan(config: &Config, world: &World, me: usize, doomed: Things) -> World {
     let mut next = world.clone();
     next.agents[me].doomed = doomed;
     next.agents[me].phase = Phase::Condemn;
-    if let Role::Pruner { moves: Moves::Always, .. } = config.roles[me] {
-        let known = Known { config, world, view: &world.agents[me].view };
-        let case = Case { listing: world.agents[me].listing, doomed, own: None, mine: Things::default() };
+    if let Role::Pruner {
+        moves: Moves::Always,
+        ..
+    } = config.roles[me]
+    {
+        let known = Known {
+            config,
+            world,
+            view: &world.agents[me].view,
+        };
+        let case = Case {
+            listing: world.agents[me].listing,
+            doomed,
+            own: None,
+            mine: Things::default(),
+        };
         let stays = doomed.without(may_go(known, case));
         if !stays.is_empty() {
             return plan_move(config, next, me, stays);
@@ -176,16 +234,27 @@ fn after_plan(config: &Config, world: &World, me: usize, doomed: Things) -> Worl
 
 /// Reads the needed chunks of what would have to stay; a source that is gone by now ends the run.
 fn plan_move(config: &Config, mut next: World, me: usize, stays: Things) -> World {
-    let known = Known { config, world: &next, view: &next.agents[me].view };
+    let known = Known {
+        config,
+        world: &next,
+        view: &next.agents[me].view,
+    };
     let needed = known.needs(Needing::Provisional);
     if stays.packs & !next.stored.packs != 0 {
         return finish(next, me);
     }
     let fresh = next.claimed_by(stays.packs & !config.forged()) & needed;
     next.agents[me].fresh = fresh;
-    next.agents[me].phase = if fresh == 0 { Phase::StoreSegment } else { Phase::StorePack };
+    next.agents[me].phase = if fresh == 0 {
+        Phase::StoreSegment
+    } else {
+        Phase::StorePack
+    };
     if config.grain == Grain::Coarse {
-        while matches!(next.agents[me].phase, Phase::StorePack | Phase::StoreSegment) {
+        while matches!(
+            next.agents[me].phase,
+            Phase::StorePack | Phase::StoreSegment
+        ) {
             next = store(config, &next, me);
         }
     }
@@ -194,9 +263,15 @@ fn plan_move(config: &Config, mut next: World, me: usize, stays: Things) -> Worl
 
 fn written(config: &Config, me: usize, run: u8) -> Things {
     match config.roles[me] {
-        Role::Pruner { moves: Moves::Always, .. } => {
+        Role::Pruner {
+            moves: Moves::Always,
+            ..
+        } => {
             let name = only(config.name(me, run));
-            Things { packs: name, segments: name }
+            Things {
+                packs: name,
+                segments: name,
+            }
         }
         _ => Things::default(),
     }
@@ -262,7 +337,9 @@ fn condemn(config: &Config, world: &World, me: usize) -> World {
 
 fn spare_and_send(config: &Config, world: &World, me: usize) -> World {
     let mut next = world.clone();
-    let Agent { doomed, may_go, of, .. } = world.agents[me];
+    let Agent {
+        doomed, may_go, of, ..
+    } = world.agents[me];
     let keeps = doomed.without(may_go);
     next.flying = next.flying.or(may_go.and(next.stored));
     if config.mistake == Mistake::SpareLast {
@@ -278,22 +355,47 @@ fn spare_and_send(config: &Config, world: &World, me: usize) -> World {
 fn spare_last(world: &World, me: usize) -> World {
     let mut next = world.clone();
     let Agent { doomed, of, .. } = world.agents[me];
-    next.put(me, Entry::Spare { of, keeps: doomed.and(world.stored) });
+    next.put(
+        me,
+        Entry::Spare {
+            of,
+            keeps: doomed.and(world.stored),
+        },
+    );
     finish(next, me)
 }
 
 /// Forgets the first confirmed Backup of the device whose retention this pruner applies.
 fn forget(config: &Config, world: &World, me: usize) -> Option<World> {
-    let Role::Pruner { forgets: Some(device), .. } = config.roles[me] else { return None };
+    let Role::Pruner {
+        forgets: Some(device),
+        ..
+    } = config.roles[me]
+    else {
+        return None;
+    };
     if world.agents[me].phase != Phase::List {
         return None;
     }
-    let known = Known { config, world, view: &world.agents[me].view };
-    let said = |of: &usize| Entry::Forget { device: device as u8, of: *of as u8 };
+    let known = Known {
+        config,
+        world,
+        view: &world.agents[me].view,
+    };
+    let said = |of: &usize| Entry::Forget {
+        device: device as u8,
+        of: *of as u8,
+    };
     let wanted = |of: &usize| !world.logs[me].contains(&said(of));
     let of = known.confirmed(device).find(wanted)?;
     let mut next = world.clone();
-    next.put(me, Entry::Forget { device: device as u8, of: of as u8 });
+    next.put(
+        me,
+        Entry::Forget {
+            device: device as u8,
+            of: of as u8,
+        },
+    );
     Some(next)
 }
 
@@ -303,13 +405,13 @@ fn fold(config: &Config, world: &World, me: usize) -> Option<World> {
         return None;
     }
     let view = View::everything(world);
-    let known = Known { config, world, view: &view };
-    let still_located = world.located_by(world.stored.segments);
-    let over = |names: Things| match config.mistake {
-        Mistake::FoldForgetsEarly => true,
-        Mistake::FoldIgnoresSegments => names.and(world.stored).is_empty(),
-        // A segment that still locates a gone pack would lead a new machine to rely on it.
-        _ => names.and(world.stored).is_empty() && names.packs & still_located == 0,
+    let known = Known {
+        config,
+        world,
+        view: &view,
+    };
+    let over = |names: Things| {
+        config.mistake == Mistake::FoldForgetsEarly || names.and(world.stored).is_empty()
     };
     let forgotten = known
         .condemns(me)
@@ -329,9 +431,13 @@ fn fold(config: &Config, world: &World, me: usize) -> Option<World> {
 
 /// The next run, after the last one ended or crashed between its Condemn and its deletes.
 fn next_run(config: &Config, world: &World, me: usize) -> Option<World> {
-    let Role::Pruner { runs, .. } = config.roles[me] else { return None };
+    let Role::Pruner { runs, .. } = config.roles[me] else {
+        return None;
+    };
     let agent = &world.agents[me];
-    if agent.run + 1 >= runs || !matches!(agent.phase, Phase::Done | Phase::LookAgain | Phase::Spare) {
+    if agent.run + 1 >= runs
+        || !matches!(agent.phase, Phase::Done | Phase::LookAgain | Phase::Spare)
+    {
         return None;
     }
     let mut next = finish(world.clone(), me);
@@ -345,12 +451,22 @@ fn next_run(config: &Config, world: &World, me: usize) -> Option<World> {
 
 fn spare_what_was_sent(config: &Config, world: &mut World, me: usize) {
     let view = View::everything(world);
-    let known = Known { config, world, view: &view };
+    let known = Known {
+        config,
+        world,
+        view: &view,
+    };
     let standing: Vec<_> = known.condemns(me).collect();
     for (of, names) in standing {
         let keeps = names.and(world.stored);
         if !keeps.is_empty() {
-            world.put(me, Entry::Spare { of: of as u8, keeps });
+            world.put(
+                me,
+                Entry::Spare {
+                    of: of as u8,
+                    keeps,
+                },
+            );
         }
     }
 }

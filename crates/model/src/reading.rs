@@ -43,7 +43,10 @@ pub fn steps(config: &Config, world: &World, me: usize) -> Vec<Read> {
             let part = next.agents[me].unread;
             read_one(config, &mut next, me, part.trailing_zeros() as usize);
         }
-        return vec![Read { world: next, complete: true }];
+        return vec![Read {
+            world: next,
+            complete: true,
+        }];
     }
     let logs = unread & !(ROSTER_FIRST | ROSTER_LAST);
     let choices: Vec<usize> = match config.reads {
@@ -52,13 +55,19 @@ pub fn steps(config: &Config, world: &World, me: usize) -> Vec<Read> {
         _ => numbers(logs).take(1).collect(),
     };
     if choices.is_empty() {
-        return vec![Read { world: world.clone(), complete: true }];
+        return vec![Read {
+            world: world.clone(),
+            complete: true,
+        }];
     }
     let read = |what| {
         let mut next = world.clone();
         read_one(config, &mut next, me, what);
         let complete = next.agents[me].unread == 0;
-        Read { world: next, complete }
+        Read {
+            world: next,
+            complete,
+        }
     };
     choices.into_iter().map(read).collect()
 }
@@ -66,7 +75,11 @@ pub fn steps(config: &Config, world: &World, me: usize) -> Vec<Read> {
 fn read_one(config: &Config, world: &mut World, me: usize, what: usize) {
     if only(what) == ROSTER_FIRST {
         world.agents[me].view.roster = world.roster.len() as u8;
-        let last = if config.mistake == Mistake::RosterReadFirst { 0 } else { ROSTER_LAST };
+        let last = if config.mistake == Mistake::RosterReadFirst {
+            0
+        } else {
+            ROSTER_LAST
+        };
         world.agents[me].unread = followed(config, world, me) | last;
         return;
     }
@@ -76,7 +89,9 @@ fn read_one(config: &Config, world: &mut World, me: usize, what: usize) {
         return;
     }
     let log = &world.logs[what];
-    let fold = log.iter().rposition(|entry| matches!(entry, Entry::Fold { .. }));
+    let fold = log
+        .iter()
+        .rposition(|entry| matches!(entry, Entry::Fold { .. }));
     let view = &mut world.agents[me].view;
     view.seen[what] = log.len() as u8;
     let from_fold = match world.agents[me].phase {
@@ -90,12 +105,18 @@ fn read_one(config: &Config, world: &mut World, me: usize, what: usize) {
 
 /// Logs device `me` must read. Writers heed Condemns and Spares alone, so only pruners' logs concern them.
 fn followed(config: &Config, world: &World, me: usize) -> Set {
-    let known = Known { config, world, view: &world.agents[me].view };
+    let known = Known {
+        config,
+        world,
+        view: &world.agents[me].view,
+    };
     let writes = matches!(config.roles[me], Role::Writer { .. });
     let concerns = |device: &usize| match config.roles[*device] {
         Role::Pruner { .. } => *device != me,
         Role::Writer { .. } => *device != me && !writes,
         Role::Past { .. } | Role::Admin { .. } => false,
     };
-    numbers(known.members()).filter(concerns).fold(0, |set, device| set | only(device))
+    numbers(known.members())
+        .filter(concerns)
+        .fold(0, |set, device| set | only(device))
 }

@@ -39,12 +39,15 @@ pub fn may_go(known: Known<'_>, case: Case) -> Things {
 #[must_use]
 pub fn known_segments(known: Known<'_>, listing: Things) -> Set {
     let devices = 0..known.world.logs.len();
-    let named = devices.flat_map(|device| known.entries(device)).filter_map(|(_, entry)| match entry {
-        Entry::Backup { relies, .. } | Entry::Checkpoint { relies, .. } | Entry::Repack { relies } => {
-            Some(relies.segments)
-        }
-        _ => None,
-    });
+    let named =
+        devices
+            .flat_map(|device| known.entries(device))
+            .filter_map(|(_, entry)| match entry {
+                Entry::Backup { relies, .. }
+                | Entry::Checkpoint { relies, .. }
+                | Entry::Repack { relies } => Some(relies.segments),
+                _ => None,
+            });
     listing.segments | (named.fold(0, |all, some| all | some) & known.world.stored.segments)
 }
 
@@ -64,7 +67,9 @@ fn packs_that_may_go(known: Known<'_>, case: Case, others: Set, segments: Set) -
         // What no known segment locates, no snapshot can find: it holds nothing.
         located & only(*pack) == 0 || world.claims[*pack] & needs & !elsewhere == 0
     };
-    numbers(case.doomed.packs).filter(free).fold(0, |set, pack| set | only(pack))
+    numbers(case.doomed.packs)
+        .filter(free)
+        .fold(0, |set, pack| set | only(pack))
 }
 
 /// `sure` holds the packs that go and the segments this pruner can read.

@@ -21,7 +21,10 @@ impl View {
     /// The view of someone who has read everything, entry by entry.
     #[must_use]
     pub fn everything(world: &World) -> Self {
-        let mut view = Self { roster: world.roster.len() as u8, ..Self::default() };
+        let mut view = Self {
+            roster: world.roster.len() as u8,
+            ..Self::default()
+        };
         for (device, log) in world.logs.iter().enumerate() {
             view.seen[device] = log.len() as u8;
         }
@@ -51,29 +54,37 @@ pub struct Known<'a> {
 
 impl<'a> Known<'a> {
     fn roster(self) -> impl Iterator<Item = RosterEntry> + 'a {
-        self.world.roster.iter().take(usize::from(self.view.roster)).copied()
+        self.world
+            .roster
+            .iter()
+            .take(usize::from(self.view.roster))
+            .copied()
     }
 
     /// Devices whose logs a reader of this roster follows; removed ones too, up to their cut.
     #[must_use]
     pub fn members(self) -> Set {
-        self.roster().fold(self.config.members_at_start(), |set, entry| match entry {
-            RosterEntry::Add(device) => set | only(usize::from(device)),
-            RosterEntry::Remove(_) | RosterEntry::Cut { .. } => set,
-        })
+        self.roster()
+            .fold(self.config.members_at_start(), |set, entry| match entry {
+                RosterEntry::Add(device) => set | only(usize::from(device)),
+                RosterEntry::Remove(_) | RosterEntry::Cut { .. } => set,
+            })
     }
 
     /// Whether the roster as read removes `device`.
     #[must_use]
     pub fn removed(self, device: usize) -> bool {
-        self.roster().any(|entry| entry == RosterEntry::Remove(device as u8))
+        self.roster()
+            .any(|entry| entry == RosterEntry::Remove(device as u8))
     }
 
     /// First void position of `device`, if the roster as read cuts it.
     #[must_use]
     pub fn cut(self, device: usize) -> Option<usize> {
         self.roster().find_map(|entry| match entry {
-            RosterEntry::Cut { device: whose, end } if usize::from(whose) == device => Some(usize::from(end)),
+            RosterEntry::Cut { device: whose, end } if usize::from(whose) == device => {
+                Some(usize::from(end))
+            }
             _ => None,
         })
     }
@@ -82,14 +93,19 @@ impl<'a> Known<'a> {
     fn cut_is_read(self, device: usize) -> bool {
         let unread_counts = self.config.mistake == Mistake::CutAppliedUnread;
         let seen = usize::from(self.view.seen[device]);
-        self.cut(device).is_some_and(|end| unread_counts || end <= seen)
+        self.cut(device)
+            .is_some_and(|end| unread_counts || end <= seen)
     }
 
     /// Entries of `device` that were read and are not void, with their positions.
     pub fn entries(self, device: usize) -> impl Iterator<Item = (usize, Entry)> + 'a {
         let seen = usize::from(self.view.seen[device]);
         let end = self.cut(device).unwrap_or(seen).min(seen);
-        self.world.logs[device].iter().take(end).copied().enumerate()
+        self.world.logs[device]
+            .iter()
+            .take(end)
+            .copied()
+            .enumerate()
     }
 
     fn carried(self, device: usize, position: usize) -> bool {
@@ -102,21 +118,26 @@ impl<'a> Known<'a> {
 
     /// What Condemn `of` of `device` still names after the author's Spares of it.
     fn names(self, device: usize, of: usize, names: Things) -> Things {
-        self.entries(device).fold(names, |left, (_, entry)| match entry {
-            Entry::Spare { of: which, keeps } if usize::from(which) == of => left.without(keeps),
-            _ => left,
-        })
+        self.entries(device)
+            .fold(names, |left, (_, entry)| match entry {
+                Entry::Spare { of: which, keeps } if usize::from(which) == of => {
+                    left.without(keeps)
+                }
+                _ => left,
+            })
     }
 
     /// Condemns of `device` that stand, with their positions.
     pub fn condemns(self, device: usize) -> impl Iterator<Item = (usize, Things)> + 'a {
-        let all_void = self.config.mistake == Mistake::CutVoidsEarlier && self.cut(device).is_some();
-        self.entries(device).filter_map(move |(position, entry)| match entry {
-            Entry::Condemn { names } if !all_void && self.carried(device, position) => {
-                Some((position, self.names(device, position, names)))
-            }
-            _ => None,
-        })
+        let all_void =
+            self.config.mistake == Mistake::CutVoidsEarlier && self.cut(device).is_some();
+        self.entries(device)
+            .filter_map(move |(position, entry)| match entry {
+                Entry::Condemn { names } if !all_void && self.carried(device, position) => {
+                    Some((position, self.names(device, position, names)))
+                }
+                _ => None,
+            })
     }
 
     /// What standing Condemns name, leaving out the one at `but` (device, position).
@@ -128,17 +149,21 @@ impl<'a> Known<'a> {
             but => but == Some((device, position)),
         };
         let devices = 0..self.world.logs.len();
-        let all = devices.clone().flat_map(|device| self.condemns(device).map(move |found| (device, found)));
+        let all = devices
+            .clone()
+            .flat_map(|device| self.condemns(device).map(move |found| (device, found)));
         let standing = all
             .filter(|(device, (position, _))| !left_out(*device, *position))
             .fold(Things::default(), |set, (_, (_, names))| set.or(names));
         if self.config.mistake != Mistake::SpareEndsAll {
             return standing;
         }
-        let spared = devices.flat_map(|device| self.entries(device)).filter_map(|(_, entry)| match entry {
-            Entry::Spare { keeps, .. } => Some(keeps),
-            _ => None,
-        });
+        let spared = devices
+            .flat_map(|device| self.entries(device))
+            .filter_map(|(_, entry)| match entry {
+                Entry::Spare { keeps, .. } => Some(keeps),
+                _ => None,
+            });
         standing.without(spared.fold(Things::default(), Things::or))
     }
 
@@ -148,25 +173,31 @@ impl<'a> Known<'a> {
     /// and Condemns bind, its Forgets free nothing.
     #[must_use]
     pub fn forgotten(self, device: usize, of: usize, which: Needing) -> bool {
-        let lenient = which == Needing::Confirmed || self.config.mistake == Mistake::ForgetOfRemovedFrees;
+        let lenient =
+            which == Needing::Confirmed || self.config.mistake == Mistake::ForgetOfRemovedFrees;
         (0..self.world.logs.len()).any(|author| {
             let undecided = self.removed(author) && self.cut(author).is_none();
             (lenient || !undecided)
                 && self.entries(author).any(|(_, entry)| {
-                    entry == Entry::Forget { device: device as u8, of: of as u8 }
+                    entry
+                        == Entry::Forget {
+                            device: device as u8,
+                            of: of as u8,
+                        }
                 })
         })
     }
 
     /// Positions of the confirmed Backups of `device`.
     pub fn confirmed(self, device: usize) -> impl Iterator<Item = usize> + 'a {
-        self.entries(device).filter_map(move |(_, entry)| match entry {
-            Entry::Confirm { of } => match self.world.logs[device].get(usize::from(of)) {
-                Some(Entry::Backup { .. }) => Some(usize::from(of)),
+        self.entries(device)
+            .filter_map(move |(_, entry)| match entry {
+                Entry::Confirm { of } => match self.world.logs[device].get(usize::from(of)) {
+                    Some(Entry::Backup { .. }) => Some(usize::from(of)),
+                    _ => None,
+                },
                 _ => None,
-            },
-            _ => None,
-        })
+            })
     }
 
     /// Chunks that the snapshots of every device need.
@@ -199,7 +230,9 @@ impl<'a> Known<'a> {
         match which {
             Needing::Confirmed => kept | open,
             Needing::Provisional if ended => kept,
-            Needing::Provisional if self.config.mistake == Mistake::ProvisionalIgnored => kept | open,
+            Needing::Provisional if self.config.mistake == Mistake::ProvisionalIgnored => {
+                kept | open
+            }
             Needing::Provisional => kept | open | provisional | unconfirmed,
         }
     }

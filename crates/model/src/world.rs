@@ -54,19 +54,28 @@ impl Things {
     /// What is in both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
-        Self { packs: self.packs & other.packs, segments: self.segments & other.segments }
+        Self {
+            packs: self.packs & other.packs,
+            segments: self.segments & other.segments,
+        }
     }
 
     /// What is in either.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
-        Self { packs: self.packs | other.packs, segments: self.segments | other.segments }
+        Self {
+            packs: self.packs | other.packs,
+            segments: self.segments | other.segments,
+        }
     }
 
     /// What is here and not in `other`.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
-        Self { packs: self.packs & !other.packs, segments: self.segments & !other.segments }
+        Self {
+            packs: self.packs & !other.packs,
+            segments: self.segments & !other.segments,
+        }
     }
 }
 
@@ -235,6 +244,8 @@ pub struct World {
     pub stored: Things,
     /// Deletes that were sent and may land at any later time, or never.
     pub flying: Things,
+    /// Uploads that were retried and may land once more, even after the object was deleted.
+    pub late_puts: Things,
     /// The chunks each pack claims to hold (0: never created).
     pub claims: [Set; PACKS],
     /// The packs each segment has entries for (0: never created).
@@ -275,6 +286,10 @@ impl World {
             let made = table.iter().enumerate().filter(|(_, holds)| **holds != 0);
             made.fold(0, |set, (number, _)| set | only(number))
         };
-        Things { packs: created(&self.claims), segments: created(&self.located) }.without(self.stored)
+        Things {
+            packs: created(&self.claims),
+            segments: created(&self.located),
+        }
+        .without(self.stored)
     }
 }

@@ -1,9 +1,10 @@
 //! A writer: store packs and segments, put the Backup, look, then confirm or store anew.
 //!
-//! One step is one storage operation of one device. A writer lists segments but never packs: that a pack it
-//! relies on exists follows from the rule, and the model checks that it does.
+//! One step is one storage operation of one device. A writer that has followed the logs lists no packs: that
+//! what it relies on exists follows from the rule, and the model checks that it does. A writer that began at a
+//! fold lists the packs once, because the fold may have left out the Condemn of a pack that is gone.
 
-use crate::config::{Config, Grain, Mistake, Role, Rosters};
+use crate::config::{Config, Folds, Grain, Mistake, Role, Rosters};
 use crate::reading;
 use crate::view::Known;
 use crate::world::{CHUNKS, Entry, NOWHERE, Phase, RosterEntry, Set, Things, World, numbers, only};
@@ -15,14 +16,28 @@ pub fn steps(config: &Config, world: &World, me: usize) -> Vec<World> {
         Phase::Outside => vec![join(config, world, me)],
         Phase::Begin => {
             let read = reading::steps(config, world, me).into_iter();
-            read.map(|read| if read.complete { enter(read.world, me, Phase::Plan) } else { read.world }).collect()
+            read.map(|read| {
+                if read.complete {
+                    enter(read.world, me, Phase::Plan)
+                } else {
+                    read.world
+                }
+            })
+            .collect()
         }
         Phase::Plan => plan(config, world, me),
         Phase::StorePack | Phase::StoreSegment => vec![store(config, world, me)],
         Phase::Put => vec![put(config, world, me)],
         Phase::Look => {
             let read = reading::steps(config, world, me).into_iter();
-            read.map(|read| if read.complete { decide(config, read.world, me) } else { read.world }).collect()
+            read.map(|read| {
+                if read.complete {
+                    decide(config, read.world, me)
+                } else {
+                    read.world
+                }
+            })
+            .collect()
         }
         Phase::Confirm => vec![confirm(config, world, me)],
         Phase::RosterAgain => vec![acknowledge(config, world, me)],
@@ -47,14 +62,16 @@ fn enter(mut world: World, me: usize, phase: Phase) -> World {
     if matches!(phase, Phase::Acknowledged | Phase::Done) {
         // What a finished device remembers makes no difference; forgetting it merges states.
         agent.placed = [NOWHERE; CHUNKS];
-        (agent.view, agent.fresh, agent.doomed) = Default::default();
+        (agent.view, agent.fresh, agent.doomed, agent.listing) = Default::default();
     }
     world
 }
 
 fn wanted(config: &Config, world: &World, me: usize) -> Set {
     match config.roles[me] {
-        Role::Writer { checkpoint, .. } if checkpoint != 0 && !world.agents[me].past_checkpoint => checkpoint,
+        Role::Writer { checkpoint, .. } if checkpoint != 0 && !world.agents[me].past_checkpoint => {
+            checkpoint
+        }
         Role::Writer { needs, .. } => needs,
         _ => 0,
     }
@@ -64,11 +81,22 @@ fn wanted(config: &Config, world: &World, me: usize) -> Set {
 fn usable(config: &Config, world: &World, me: usize) -> Set {
     let condemned = heeded(config, world, me);
     let segments = world.stored.segments & !condemned.segments;
-    world.located_by(segments) & !condemned.packs & config.domain_of(me)
+    let listed = match config.folds {
+        Folds::Used if config.mistake != Mistake::FoldStartUnlisted => {
+            world.agents[me].listing.packs
+        }
+        _ => Set::MAX,
+    };
+    let exist = listed | config.written_by(me);
+    world.located_by(segments) & !condemned.packs & config.domain_of(me) & exist
 }
 
 fn heeded(config: &Config, world: &World, me: usize) -> Things {
-    let known = Known { config, world, view: &world.agents[me].view };
+    let known = Known {
+        config,
+        world,
+        view: &world.agents[me].view,
+    };
     let condemned = known.condemned(None);
     match config.mistake {
         Mistake::CondemnedReused => condemned.without(world.agents[me].doomed),
@@ -80,17 +108,30 @@ fn heeded(config: &Config, world: &World, me: usize) -> Things {
 fn plan(config: &Config, world: &World, me: usize) -> Vec<World> {
     let mut base = world.clone();
     if config.mistake == Mistake::CondemnedReused && base.agents[me].pass == 0 {
-        let known = Known { config, world, view: &world.agents[me].view };
+        let known = Known {
+            config,
+            world,
+            view: &world.agents[me].view,
+        };
         base.agents[me].doomed = known.condemned(None);
+    }
+    if config.folds == Folds::Used && base.agents[me].listing.is_empty() {
+        base.agents[me].listing.packs = world.stored.packs;
     }
     let usable = usable(config, &base, me);
     let new = config.name(me, base.agents[me].pass);
     base.agents[me].fresh = 0;
     let mut plans = vec![base];
     for chunk in numbers(wanted(config, world, me)) {
-        plans = plans.into_iter().flat_map(|plan| places(&plan, me, (chunk, usable, new))).collect();
+        plans = plans
+            .into_iter()
+            .flat_map(|plan| places(&plan, me, (chunk, usable, new)))
+            .collect();
     }
-    plans.into_iter().map(|plan| after_plan(config, plan, me)).collect()
+    plans
+        .into_iter()
+        .map(|plan| after_plan(config, plan, me))
+        .collect()
 }
 
 fn places(plan: &World, me: usize, (chunk, usable, new): (usize, Set, usize)) -> Vec<World> {
@@ -145,9 +186,15 @@ fn store(config: &Config, world: &World, me: usize) -> World {
 
 /// What the Backup names: the packs relied on, and this device's new segments that locate them.
 fn relies(config: &Config, world: &World, me: usize) -> Things {
-    let placed = world.agents[me].placed.iter().filter(|place| **place != NOWHERE);
+    let placed = world.agents[me]
+        .placed
+        .iter()
+        .filter(|place| **place != NOWHERE);
     let packs = placed.fold(0, |set, place| set | only(usize::from(*place)));
-    Things { packs, segments: packs & config.written_by(me) }
+    Things {
+        packs,
+        segments: packs & config.written_by(me),
+    }
 }
 
 fn put(config: &Config, world: &World, me: usize) -> World {
@@ -156,7 +203,11 @@ fn put(config: &Config, world: &World, me: usize) -> World {
     let relies = relies(config, world, me);
     let partial = matches!(config.roles[me], Role::Writer { checkpoint, .. } if checkpoint != 0)
         && !world.agents[me].past_checkpoint;
-    let entry = if partial { Entry::Checkpoint { needs, relies } } else { Entry::Backup { needs, relies } };
+    let entry = if partial {
+        Entry::Checkpoint { needs, relies }
+    } else {
+        Entry::Backup { needs, relies }
+    };
     next.agents[me].of = next.put(me, entry);
     let unlooked = match config.mistake {
         Mistake::WriterUnlooked | Mistake::WriterLooksFirst => true,
@@ -173,7 +224,11 @@ fn put(config: &Config, world: &World, me: usize) -> World {
 
 /// The look is complete: confirm, store anew, or stop because this device was removed.
 fn decide(config: &Config, mut world: World, me: usize) -> World {
-    let known = Known { config, world: &world, view: &world.agents[me].view };
+    let known = Known {
+        config,
+        world: &world,
+        view: &world.agents[me].view,
+    };
     if known.removed(me) {
         return enter(world, me, Phase::Done);
     }
@@ -184,7 +239,11 @@ fn decide(config: &Config, mut world: World, me: usize) -> World {
     }
     if met.is_empty() {
         let put_next = config.mistake == Mistake::WriterLooksFirst;
-        return enter(world, me, if put_next { Phase::Put } else { Phase::Confirm });
+        return enter(
+            world,
+            me,
+            if put_next { Phase::Put } else { Phase::Confirm },
+        );
     }
     next_pass(config, &mut world, me, Phase::Plan)
 }
@@ -217,13 +276,28 @@ fn confirm(config: &Config, world: &World, me: usize) -> World {
 fn acknowledge(config: &Config, world: &World, me: usize) -> World {
     let mut next = world.clone();
     next.agents[me].view.roster = next.roster.len() as u8;
-    let removed = Known { config, world: &next, view: &next.agents[me].view }.removed(me);
-    enter(next, me, if removed { Phase::Done } else { Phase::Acknowledged })
+    let removed = Known {
+        config,
+        world: &next,
+        view: &next.agents[me].view,
+    }
+    .removed(me);
+    enter(
+        next,
+        me,
+        if removed {
+            Phase::Done
+        } else {
+            Phase::Acknowledged
+        },
+    )
 }
 
 /// The device crashes after its put and begins a new run, of which only its log and its memory survive.
 fn crash(config: &Config, world: &World, me: usize) -> Option<World> {
-    let Role::Writer { restarts, .. } = config.roles[me] else { return None };
+    let Role::Writer { restarts, .. } = config.roles[me] else {
+        return None;
+    };
     let agent = &world.agents[me];
     if agent.run >= restarts || !matches!(agent.phase, Phase::Look | Phase::Confirm) {
         return None;
@@ -231,6 +305,7 @@ fn crash(config: &Config, world: &World, me: usize) -> Option<World> {
     let mut next = world.clone();
     next.agents[me].run += 1;
     next.agents[me].placed = [NOWHERE; CHUNKS];
+    next.agents[me].listing = Things::default();
     let mut next = next_pass(config, &mut next, me, Phase::Begin);
     if next.agents[me].phase == Phase::Begin {
         reading::begin(config, &mut next, me, Phase::Begin);

@@ -1,5 +1,5 @@
-//! The one test binary of the model: sound configurations are checked exhaustively, mistakes are caught.
+//! The one test binary of the model: the rule is checked exhaustively, every mistake is caught.
 
 mod explore;
-mod houses;
-mod probe;
+mod mistakes;
+mod rule;
