@@ -20,7 +20,7 @@ use zeroize::Zeroize as _;
 pub(crate) const TRAILER_LEN: usize = 32;
 
 /// What a pack holds; it decides the folder and the class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PackKind {
     /// Chunks of files.
     Data,
