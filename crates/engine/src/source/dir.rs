@@ -6,9 +6,10 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{self, CWD, Mode, OFlags};
+use rustix::fs::{self, CWD, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 
 use super::error::SourceError;
@@ -21,6 +22,7 @@ use crate::format::name::{InvalidName, Name};
 pub struct Dir {
     fd: OwnedFd,
     access: Access,
+    listing: Mutex<()>,
 }
 
 /// What a handle is good for.
@@ -46,6 +48,8 @@ pub struct Listing {
 const LIST: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
+/// Some hundred entries a call.
+const LIST_BUFFER: usize = 32 << 10;
 const PASS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Dir {
@@ -77,21 +81,23 @@ impl Dir {
             {
                 let fd = fs::openat(at, path, PASS, Mode::empty())
                     .map_err(|errno| SourceError::new("open the folder", errno))?;
-                Ok(Self {
-                    fd,
-                    access: Access::Pass,
-                })
+                Ok(Self::new(fd, Access::Pass))
             }
             other => other,
         }
     }
 
-    /// Takes a handle opened for reading a directory.
-    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
+    fn new(fd: OwnedFd, access: Access) -> Self {
         Self {
             fd,
-            access: Access::List,
+            access,
+            listing: Mutex::new(()),
         }
+    }
+
+    /// Takes a handle opened for reading a directory.
+    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
+        Self::new(fd, Access::List)
     }
 
     /// Opens what is above; the caller compares the inode.
@@ -110,29 +116,30 @@ impl Dir {
                 Errno::LOOP | Errno::NOTDIR => SourceError::Replaced,
                 errno => SourceError::new("open the folder", errno),
             })?;
-        Ok(Self {
-            fd,
-            access: Access::List,
-        })
+        Ok(Self::new(fd, Access::List))
     }
 
     /// Lists the directory. Never fails as a whole: what was read before an error is kept.
     pub fn list(&self) -> Listing {
         let mut listing = Listing::default();
-        let mut entries = match fs::Dir::read_from(&self.fd) {
-            Ok(entries) => entries,
-            Err(errno) => {
-                listing.error = Some(SourceError::new("list the folder", errno));
-                return listing;
-            }
-        };
-        while let Some(entry) = entries.read() {
+        if let Err(errno) = self.read_entries(&mut listing) {
+            listing.error = Some(SourceError::new("list the whole folder", errno));
+        }
+        listing.names.sort_unstable();
+        listing
+    }
+
+    fn read_entries(&self, listing: &mut Listing) -> Result<(), Errno> {
+        // The position belongs to the handle: two listings at once would each get a part.
+        let _one_at_a_time = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        fs::seek(&self.fd, SeekFrom::Start(0))?;
+        let mut buffer = Vec::with_capacity(LIST_BUFFER);
+        let mut entries = fs::RawDir::new(&self.fd, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
             let entry = match entry {
                 Ok(entry) => entry,
-                Err(errno) => {
-                    listing.error = Some(SourceError::new("list the whole folder", errno));
-                    break;
-                }
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(errno),
             };
             let bytes = entry.file_name().to_bytes();
             if bytes == b"." || bytes == b".." {
@@ -143,8 +150,7 @@ impl Dir {
                 Err(invalid) => listing.refused.push(invalid),
             }
         }
-        listing.names.sort_unstable();
-        listing
+        Ok(())
     }
 
     /// One `statx` of an entry, a symbolic link itself.

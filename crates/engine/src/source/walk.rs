@@ -328,8 +328,10 @@ impl Walk {
 
     fn listed(&mut self, dir: &Arc<Dir>) -> Vec<Name> {
         let listing = dir.list();
-        if let Some(error) = listing.error {
-            self.problem(error.message());
+        match listing.error {
+            // Deleted between opening and listing: nothing was in it any more.
+            None | Some(SourceError::Vanished) => {}
+            Some(error) => self.problem(error.message()),
         }
         for refused in listing.refused {
             self.problem(refused.to_string());

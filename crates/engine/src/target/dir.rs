@@ -220,3 +220,89 @@ impl AsFd for TargetDir {
 
 /// Against somebody who takes every name just before us.
 const ATTEMPTS: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::fs as std_fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use super::*;
+    use crate::source::Kind;
+
+    fn name(bytes: &[u8]) -> Name {
+        Name::new(bytes).unwrap()
+    }
+
+    #[test]
+    fn the_target_is_made_and_its_own_path_may_be_a_link() {
+        let temp = tempfile::tempdir().unwrap();
+        TargetDir::open_root(&temp.path().join("a/b")).unwrap();
+        symlink("a", temp.path().join("link")).unwrap();
+        let dir = TargetDir::open_root(&temp.path().join("link/b")).unwrap();
+        dir.make_dir(&name(b"new"), Replace::Never).unwrap();
+        assert!(temp.path().join("a/b/new").is_dir());
+    }
+
+    #[test]
+    fn a_new_folder_is_closed_to_others_and_an_existing_one_is_entered() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = TargetDir::open_root(temp.path()).unwrap();
+        let (dir, made) = root.make_dir(&name(b"d"), Replace::Never).unwrap();
+        assert_eq!(made, Made::New);
+        assert_eq!(dir.stat_self().unwrap().mode, 0o700);
+        let again = root.make_dir(&name(b"d"), Replace::Never).unwrap().1;
+        assert!(matches!(again, Made::Existing(stat) if stat.id == dir.stat_self().unwrap().id));
+    }
+
+    #[test]
+    fn a_link_planted_in_place_of_a_folder_is_replaced_or_refused_and_never_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        let temp = tempfile::tempdir().unwrap();
+        let evil = temp.path().join("evil");
+        let root = TargetDir::open_root(temp.path()).unwrap();
+        symlink(outside.path(), &evil).unwrap();
+        assert!(matches!(
+            root.open_dir(&name(b"evil")),
+            Err(TargetError::Replaced)
+        ));
+        let refused = root.make_dir(&name(b"evil"), Replace::Never);
+        assert!(matches!(refused, Err(TargetError::InTheWay)));
+        assert!(evil.is_symlink());
+        let (dir, made) = root.make_dir(&name(b"evil"), Replace::Allowed).unwrap();
+        assert_eq!(made, Made::New);
+        dir.make_dir(&name(b"passwd"), Replace::Allowed).unwrap();
+        assert!(!evil.is_symlink() && evil.join("passwd").is_dir());
+        assert_eq!(std_fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_in_place_of_a_folder_is_replaced_or_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        std_fs::write(temp.path().join("f"), b"mine").unwrap();
+        let root = TargetDir::open_root(temp.path()).unwrap();
+        let refused = root.make_dir(&name(b"f"), Replace::Never);
+        assert!(matches!(refused, Err(TargetError::InTheWay)));
+        assert_eq!(std_fs::read(temp.path().join("f")).unwrap(), b"mine");
+        root.make_dir(&name(b"f"), Replace::Allowed).unwrap();
+        assert_eq!(
+            root.look(&name(b"f")).unwrap().unwrap().kind,
+            Kind::Directory
+        );
+        assert!(root.look(&name(b"none")).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_own_folder_that_refuses_writing_is_opened_up_unless_nothing_may_change() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("d");
+        std_fs::create_dir(&path).unwrap();
+        std_fs::set_permissions(&path, PermissionsExt::from_mode(0o555)).unwrap();
+        let root = TargetDir::open_root(temp.path()).unwrap();
+        let mode = || std_fs::metadata(&path).unwrap().mode() & 0o7777;
+        root.make_dir(&name(b"d"), Replace::Never).unwrap();
+        assert_eq!(mode(), 0o555);
+        let made = root.make_dir(&name(b"d"), Replace::Allowed).unwrap().1;
+        assert!(matches!(made, Made::Existing(stat) if stat.mode == 0o555));
+        assert_eq!(mode(), 0o755);
+    }
+}

@@ -64,3 +64,25 @@ impl Marker {
         name.as_bytes() == NAME.as_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_and_time_are_trusted_only_after_a_restore_that_was_finished() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = TargetDir::open_root(temp.path()).unwrap();
+        let first = Marker::begin(&root);
+        assert_eq!(first.trust(), Trust::SizeAndTime);
+        first.finish();
+        let second = Marker::begin(&root);
+        assert_eq!(second.trust(), Trust::SizeAndTime);
+        // Interrupted: nobody takes the sign down.
+        drop(second);
+        let third = Marker::begin(&root);
+        assert_eq!(third.trust(), Trust::ContentOnly);
+        third.finish();
+        assert_eq!(Marker::begin(&root).trust(), Trust::SizeAndTime);
+    }
+}

@@ -302,3 +302,6 @@ fn set_mtime(inode: Inode<'_>, wanted: Timestamp) -> Option<MetadataProblem> {
 const SAFE_FIRST: i64 = 315_532_800;
 /// 2038-01-19, where 32-bit seconds end; no file system of today ends earlier.
 const SAFE_END: i64 = 1 << 31;
+
+#[cfg(test)]
+mod tests;

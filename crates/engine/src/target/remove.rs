@@ -186,3 +186,121 @@ impl Removal {
 }
 
 type Entered = Result<Option<(Arc<Dir>, crate::source::FileId, VecDeque<Name>)>, SourceError>;
+
+#[cfg(test)]
+mod tests {
+    use std::fs as std_fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::source::unprivileged::without_privileges;
+
+    fn open(path: &Path) -> TargetDir {
+        TargetDir::open_root(path).unwrap()
+    }
+
+    #[test]
+    fn what_is_extra_goes_and_what_is_kept_stays() {
+        let temp = tempfile::tempdir().unwrap();
+        std_fs::create_dir_all(temp.path().join("extra/sub/sub")).unwrap();
+        std_fs::write(temp.path().join("extra/sub/file"), b"x").unwrap();
+        std_fs::write(temp.path().join("keep"), b"x").unwrap();
+        std_fs::write(temp.path().join("old"), b"x").unwrap();
+        let dir = open(temp.path());
+        let marker = Marker::begin(&dir);
+        let removed = remove_extra(&dir, temp.path(), |name| name.as_bytes() == b"keep");
+        assert_eq!(
+            removed,
+            Removed {
+                files: 2,
+                directories: 3,
+                problems: vec![]
+            }
+        );
+        marker.finish();
+        let left: Vec<_> = std_fs::read_dir(temp.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(left, ["keep"]);
+    }
+
+    #[test]
+    fn links_are_removed_and_what_they_point_to_is_not() {
+        let outside = tempfile::tempdir().unwrap();
+        std_fs::write(outside.path().join("precious"), b"x").unwrap();
+        let temp = tempfile::tempdir().unwrap();
+        std_fs::create_dir(temp.path().join("d")).unwrap();
+        symlink(outside.path(), temp.path().join("d/link")).unwrap();
+        symlink(outside.path(), temp.path().join("link")).unwrap();
+        let removed = remove_extra(&open(temp.path()), temp.path(), |_| false);
+        assert_eq!(
+            removed,
+            Removed {
+                files: 2,
+                directories: 1,
+                problems: vec![]
+            }
+        );
+        assert!(outside.path().join("precious").exists());
+    }
+
+    #[test]
+    fn a_mounted_file_system_stays_and_is_told_once() {
+        let temp = tempfile::tempdir().unwrap();
+        let inner = temp.path().join("d/inner");
+        std_fs::create_dir_all(&inner).unwrap();
+        let mount = |program: &str, arguments: &[&OsStr]| {
+            let status = std::process::Command::new(program).args(arguments).output();
+            status.is_ok_and(|output| output.status.success())
+        };
+        if !mount(
+            "mount",
+            &[
+                "-t".as_ref(),
+                "tmpfs".as_ref(),
+                "none".as_ref(),
+                inner.as_ref(),
+            ],
+        ) {
+            println!("skipped: mounting needs root");
+            return;
+        }
+        std_fs::write(inner.join("precious"), b"x").unwrap();
+        let removed = remove_extra(&open(temp.path()), temp.path(), |_| false);
+        let stays = inner.join("precious").exists();
+        assert!(mount("umount", &[inner.as_ref()]));
+        assert!(stays);
+        assert_eq!(removed.problems.len(), 1, "{:?}", removed.problems);
+        assert_eq!(removed.problems[0].path, inner);
+    }
+
+    #[test]
+    fn what_refuses_is_told_with_its_path_and_the_rest_goes() {
+        let test = "what_refuses_is_told_with_its_path_and_the_rest_goes";
+        without_privileges(module_path!(), test, || {
+            use std::os::unix::fs::PermissionsExt;
+            let temp = tempfile::tempdir().unwrap();
+            let shut = temp.path().join("d/shut");
+            std_fs::create_dir_all(&shut).unwrap();
+            std_fs::write(shut.join("file"), b"x").unwrap();
+            std_fs::write(temp.path().join("d/z"), b"x").unwrap();
+            std_fs::set_permissions(&shut, PermissionsExt::from_mode(0o500)).unwrap();
+            let removed = remove_extra(&open(temp.path()), temp.path(), |_| false);
+            std_fs::set_permissions(&shut, PermissionsExt::from_mode(0o700)).unwrap();
+            let message = "cannot remove it: Permission denied (os error 13)".to_owned();
+            let problem = Problem {
+                path: shut.join("file"),
+                message,
+            };
+            assert_eq!(
+                removed,
+                Removed {
+                    files: 1,
+                    directories: 0,
+                    problems: vec![problem]
+                }
+            );
+        });
+    }
+}

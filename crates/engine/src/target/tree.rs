@@ -162,3 +162,80 @@ fn open_beneath(dir: &TargetDir, piece: &[u8]) -> Result<TargetDir, Errno> {
     }
     Err(Errno::AGAIN)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs as std_fs;
+    use std::os::unix::fs::symlink;
+
+    use super::super::dir::Replace;
+    use super::*;
+
+    fn names(path: &str) -> Vec<Name> {
+        path.split('/')
+            .map(|part| Name::new(part.as_bytes()).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn folders_are_found_by_their_path_and_links_on_the_way_are_refused() {
+        let outside = tempfile::tempdir().unwrap();
+        std_fs::create_dir(outside.path().join("sub")).unwrap();
+        let temp = tempfile::tempdir().unwrap();
+        std_fs::create_dir_all(temp.path().join("a/b/c")).unwrap();
+        symlink(outside.path(), temp.path().join("a/evil")).unwrap();
+        symlink("b", temp.path().join("a/inner")).unwrap();
+        let tree = TargetTree::open(temp.path(), [0; 16]).unwrap();
+        let wanted = std_fs::metadata(temp.path().join("a/b/c")).unwrap();
+        for _ in 0..2 {
+            let found = tree.dir(&names("a/b/c")).unwrap().stat_self().unwrap();
+            assert_eq!(found.id.ino, std::os::unix::fs::MetadataExt::ino(&wanted));
+        }
+        for path in ["a/evil", "a/evil/sub", "a/inner", "a/inner/c"] {
+            assert!(
+                matches!(tree.dir(&names(path)), Err(TargetError::Replaced)),
+                "{path}"
+            );
+            // The same level by level, as on kernels without openat2.
+            let slow = names(path)
+                .iter()
+                .try_fold(tree.root().clone(), |dir, name| dir.open_dir(name));
+            assert!(matches!(slow, Err(TargetError::Replaced)), "{path}");
+        }
+        assert!(matches!(
+            tree.dir(&names("a/none")),
+            Err(TargetError::Refused { .. })
+        ));
+        tree.sync().unwrap();
+    }
+
+    #[test]
+    fn folders_five_thousand_deep_are_made_and_found_by_their_path() {
+        let temp = tempfile::tempdir_in("/dev/shm")
+            .or_else(|_| tempfile::tempdir())
+            .unwrap();
+        let tree = TargetTree::open(temp.path(), [0; 16]).unwrap();
+        let name = Name::new(b"deep").unwrap();
+        let mut dir = tree.root().clone();
+        for _ in 0..5_000 {
+            dir = dir.make_dir(&name, Replace::Never).unwrap().0;
+        }
+        let path = vec![name.clone(); 5_000];
+        let found = tree.dir(&path).unwrap();
+        assert_eq!(found.stat_self().unwrap().id, dir.stat_self().unwrap().id);
+        let removed = super::super::remove_entry(tree.root(), temp.path(), &name);
+        assert_eq!((removed.directories, removed.problems.len()), (5_000, 0));
+    }
+
+    #[test]
+    fn many_folders_keep_few_handles() {
+        let temp = tempfile::tempdir().unwrap();
+        let tree = TargetTree::open(temp.path(), [0; 16]).unwrap();
+        for number in 0..(KEPT + 10) {
+            let name = Name::new(number.to_string().as_bytes()).unwrap();
+            tree.root().make_dir(&name, Replace::Never).unwrap();
+            tree.dir(&[name]).unwrap();
+        }
+        assert!(tree.open.lock().unwrap().len() <= KEPT);
+    }
+}
