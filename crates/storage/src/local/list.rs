@@ -25,7 +25,6 @@ pub(super) fn page(
     after: Option<&ObjectName>,
     limit: usize,
 ) -> Result<Page, Fault> {
-    root.check_path()?;
     let walk = WalkDir::new(root.path())
         .min_depth(1)
         .max_depth(MAX_SEGMENTS)
@@ -47,7 +46,8 @@ pub(super) fn page(
             break;
         }
     }
-    // Asked again: a disk unmounted during the walk would look like the end of the listing.
+    // Asked after the walk: a disk unmounted before or during it would look like an empty storage,
+    // or like the end of the listing.
     root.check_path()?;
     let more = objects.len() > limit;
     objects.truncate(limit);
