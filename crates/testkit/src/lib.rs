@@ -1,6 +1,6 @@
 //! Development only: what tests of several crates share.
 //!
-//! - [`conformance`]: the storage contract as tests, one for each of its sentences;
+//! - [`mod@conformance`]: the storage contract as tests, one for each of its sentences;
 //! - [`Recording`]: counts and remembers what is asked of a storage;
 //! - [`Faulty`]: fails or "crashes" at a chosen operation;
 //! - [`Lying`]: a hostile storage that flips, swaps, hides and replays;
