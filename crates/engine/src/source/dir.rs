@@ -63,6 +63,11 @@ impl Dir {
         Self::open(&self.fd, name.as_os_str(), OFlags::NOFOLLOW)
     }
 
+    /// Opens the directory `name` leads to: the user named it.
+    pub(crate) fn open_folder(&self, name: &Name) -> Result<Self, SourceError> {
+        Self::open(&self.fd, name.as_os_str(), OFlags::empty())
+    }
+
     /// Opens a directory on the way to what the user named: links are followed, and it need
     /// not be readable.
     pub(crate) fn open_passage(&self, name: &Name) -> Result<Self, SourceError> {

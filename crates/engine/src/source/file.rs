@@ -81,11 +81,15 @@ impl File {
     ///
     /// Asked after the last byte was read: what was read then may be a mixture.
     pub fn changed_since(&self, before: &Stat) -> Result<bool, SourceError> {
-        let now = Stat::of(&self.fd).map_err(|errno| SourceError::Refused {
+        Ok(self.stat_now()?.fingerprint() != before.fingerprint())
+    }
+
+    /// What the file is now.
+    pub fn stat_now(&self) -> Result<Stat, SourceError> {
+        Stat::of(&self.fd).map_err(|errno| SourceError::Refused {
             doing: "look at it again",
             source: errno.into(),
-        })?;
-        Ok(now.fingerprint() != before.fingerprint())
+        })
     }
 }
 

@@ -70,10 +70,21 @@ impl MetadataReader {
 
     fn without_flags(&self, stat: &Stat, attributed: &Attributed<'_>) -> Gathered {
         let mut problems = Vec::new();
-        let xattrs = attributed.read().unwrap_or_else(|errno| {
-            problems.extend(complaint(attributed, errno));
-            Vec::new()
-        });
+        let xattrs = match attributed.read() {
+            Ok(read) => {
+                if read.left_out > 0 {
+                    problems.push(format!(
+                        "{} of its extended attributes are too many to keep",
+                        read.left_out
+                    ));
+                }
+                read.xattrs
+            }
+            Err(errno) => {
+                problems.extend(complaint(attributed, errno));
+                Vec::new()
+            }
+        };
         Gathered {
             metadata: self.plain(stat, xattrs),
             problems,
@@ -157,6 +168,33 @@ mod tests {
             .of_entry(&dir, &name(b"f"), &stat)
             .metadata;
         assert_eq!(by_name.xattrs, wanted);
+    }
+
+    #[test]
+    fn attributes_beyond_the_limits_of_the_format_are_told_and_not_kept() {
+        // ext4 has room for one block of them; tmpfs takes many.
+        let Ok(temp) = tempfile::tempdir_in("/dev/shm") else {
+            println!("skipped: no /dev/shm");
+            return;
+        };
+        let path = temp.path().join("f");
+        std_fs::write(&path, b"x").unwrap();
+        for number in 0..1_030 {
+            let name = format!("user.{number:04}");
+            if setxattr(&path, name, b"v", XattrFlags::empty()).is_err() {
+                println!("skipped: no room for so many attributes");
+                return;
+            }
+        }
+        let dir = Dir::open_root(temp.path()).unwrap();
+        let stat = dir.stat(&name(b"f")).unwrap();
+        let file = dir.open_file(&name(b"f"), &stat).unwrap();
+        let gathered = MetadataReader::new().of_file(&file);
+        assert_eq!(gathered.metadata.xattrs.len(), 1_024);
+        assert_eq!(
+            gathered.problems,
+            ["6 of its extended attributes are too many to keep"]
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::descent::Descent;
@@ -134,11 +134,12 @@ impl Walk {
                 return false;
             }
         };
-        let Some(coverage) = self.coverage(&stat, place.as_deref()) else {
+        let path = self.shown_path();
+        let Some(coverage) = self.coverage(&path, &stat, place.as_deref()) else {
             return false;
         };
         let entry = Entry {
-            path: self.shown_path(),
+            path,
             parent,
             name,
             stat,
@@ -177,15 +178,14 @@ impl Walk {
     }
 
     /// How much of an entry is walked; `None` if a rule leaves it out as a whole.
-    fn coverage(&mut self, stat: &Stat, place: Option<&Place>) -> Option<Coverage> {
+    fn coverage(&mut self, path: &Path, stat: &Stat, place: Option<&Place>) -> Option<Coverage> {
         let inherited = self
             .frames
             .last()
             .map_or(Coverage::Asked, |frame| frame.coverage);
         let asked = place.is_some_and(|place| place.wanted != Wanted::Passage);
         let coverage = if asked { Coverage::All } else { inherited };
-        let path = self.shown_path();
-        let Some(rule) = self.excludes.entry(&path, stat) else {
+        let Some(rule) = self.excludes.entry(path, stat) else {
             return Some(coverage);
         };
         let own = matches!(rule, Rule::Own(_));
@@ -195,6 +195,7 @@ impl Walk {
         if asked {
             self.note(&format!("was asked for and is left out: {rule}"));
         }
+        let path = path.to_owned();
         self.ready.push_back(Event::Excluded {
             path,
             rule,
@@ -211,16 +212,10 @@ impl Walk {
         place: Option<Arc<Place>>,
         coverage: Coverage,
     ) -> bool {
-        let opened = match way {
-            Way::Plain => entry.parent.open_child(&entry.name),
-            Way::Passed
-                if place
-                    .as_ref()
-                    .is_some_and(|place| place.wanted == Wanted::Entry) =>
-            {
-                entry.parent.open_child(&entry.name)
-            }
-            Way::Passed | Way::Followed => entry.parent.open_passage(&entry.name),
+        let opened = match (way, coverage) {
+            (Way::Plain, _) | (Way::Passed, Coverage::All) => entry.parent.open_child(&entry.name),
+            (Way::Followed, Coverage::All) => entry.parent.open_folder(&entry.name),
+            (_, Coverage::Asked) => entry.parent.open_passage(&entry.name),
         };
         let opened = opened.and_then(|dir| Ok((dir.stat_self()?, Arc::new(dir))));
         let (stat, dir) = match opened {

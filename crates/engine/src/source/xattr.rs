@@ -33,6 +33,14 @@ pub(crate) enum Last {
     Entry,
 }
 
+/// The attributes of one inode.
+#[derive(Debug, Default)]
+pub(crate) struct Attributes {
+    pub(crate) xattrs: Vec<Xattr>,
+    /// How many there are beyond the limits.
+    pub(crate) left_out: usize,
+}
+
 impl<'a> Attributed<'a> {
     /// An open file or directory (not `O_PATH`).
     pub(crate) fn open<Fd: AsFd>(fd: &'a Fd) -> Self {
@@ -52,23 +60,30 @@ impl<'a> Attributed<'a> {
         Self::Proc(c_string(path), Last::Entry)
     }
 
-    /// All attributes, ascending by name; none where the file system has none.
-    pub(crate) fn read(&self) -> Result<Vec<Xattr>, Errno> {
+    /// All attributes, ascending by name; none where the file system has none. What goes beyond
+    /// the format's limits is left out and counted.
+    pub(crate) fn read(&self) -> Result<Attributes, Errno> {
         let mut names = self.names()?;
         names.sort_unstable();
-        let mut xattrs = Vec::with_capacity(names.len());
+        let mut attributes = Attributes::default();
+        let mut bytes = 0;
         for name in names {
+            if attributes.xattrs.len() >= MOST || bytes >= MOST_BYTES {
+                attributes.left_out += 1;
+                continue;
+            }
             match self.value(&name) {
-                Ok(value) => xattrs.push(Xattr {
-                    name: name.into_bytes(),
-                    value,
-                }),
+                Ok(value) => {
+                    bytes += name.as_bytes().len() + value.len();
+                    let name = name.into_bytes();
+                    attributes.xattrs.push(Xattr { name, value });
+                }
                 // Removed between the listing and now.
                 Err(Errno::NODATA) => {}
                 Err(errno) => return Err(errno),
             }
         }
-        Ok(xattrs)
+        Ok(attributes)
     }
 
     /// The names of all attributes.
@@ -159,3 +174,7 @@ const LIST_GUESS: usize = 256;
 const VALUE_GUESS: usize = 256;
 /// The kernel gives at most 64 KiB; 1 MiB is what the format takes (docs/format.md §14).
 const LARGEST: usize = 1 << 20;
+/// Of one node (docs/format.md §14).
+const MOST: usize = 1_024;
+/// Leaves a node of at most 16 MiB room for the rest; the last one may add 64 KiB.
+const MOST_BYTES: usize = 8 << 20;

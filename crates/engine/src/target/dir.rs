@@ -305,4 +305,47 @@ mod tests {
         assert!(matches!(made, Made::Existing(stat) if stat.mode == 0o555));
         assert_eq!(mode(), 0o755);
     }
+
+    #[test]
+    fn somebody_who_swaps_folders_for_links_all_the_time_gains_nothing() {
+        use super::super::{Applier, Owners, SetIds};
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let outside = tempfile::tempdir().unwrap();
+        let temp = tempfile::tempdir().unwrap();
+        let (place, aside) = (temp.path().join("d"), temp.path().join("aside"));
+        let root = TargetDir::open_root(temp.path()).unwrap();
+        let partials = Partials::new([9; 16]);
+        let applier = Applier::new(Owners::Numeric, SetIds::Restore);
+        let metadata = crate::format::node::Metadata::default();
+        let done = AtomicBool::new(false);
+        let (mut written, mut refused) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let _ = std_fs::rename(&place, &aside);
+                    let _ = symlink(outside.path(), &place);
+                    std::thread::yield_now();
+                    let _ = std_fs::remove_file(&place);
+                    let _ = std_fs::remove_dir_all(&aside);
+                }
+            });
+            for _ in 0..2_000 {
+                let restored = root
+                    .make_dir(&name(b"d"), Replace::Allowed)
+                    .and_then(|(dir, _)| {
+                        let pending = dir.create_file(&partials, &metadata)?;
+                        pending.write_at(0, b"x")?;
+                        pending.commit(&name(b"passwd"), &metadata, &applier, Replace::Allowed)
+                    });
+                match restored {
+                    Ok(_) => written += 1,
+                    Err(_) => refused += 1,
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(std_fs::read_dir(outside.path()).unwrap().count(), 0);
+        // Both happened, or nothing was raced.
+        assert!(written > 0, "{written} written, {refused} refused");
+    }
 }

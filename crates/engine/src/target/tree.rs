@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{self, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::dir::TargetDir;
+use super::dir::{Made, Replace, TargetDir};
 use super::error::TargetError;
 use super::partial::Partials;
 use crate::format::name::Name;
@@ -66,14 +66,34 @@ impl TargetTree {
             return Ok(start);
         }
         let dir = beneath(&start, rest)?;
-        self.note_device(&dir)?;
+        self.remember(path, &dir)?;
+        Ok(dir)
+    }
+
+    /// Makes the directory at `path`, or opens it if it is there; those above it exist.
+    pub fn make_dir(
+        &self,
+        path: &[Name],
+        replace: Replace,
+    ) -> Result<(TargetDir, Made), TargetError> {
+        let Some((name, above)) = path.split_last() else {
+            let stat = self.root.stat_self()?;
+            return Ok((self.root.clone(), Made::Existing(stat)));
+        };
+        let (dir, made) = self.dir(above)?.make_dir(name, replace)?;
+        self.remember(path, &dir)?;
+        Ok((dir, made))
+    }
+
+    fn remember(&self, path: &[Name], dir: &TargetDir) -> Result<(), TargetError> {
+        self.note_device(dir)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= KEPT {
             // Which to drop hardly matters: restores go on nearby, and opening is one call.
             open.clear();
         }
         open.insert(path.to_vec(), dir.clone());
-        Ok(dir)
+        Ok(())
     }
 
     /// The directory itself if it is open, or its parent, or the root; and what is left to go.
@@ -168,7 +188,6 @@ mod tests {
     use std::fs as std_fs;
     use std::os::unix::fs::symlink;
 
-    use super::super::dir::Replace;
     use super::*;
 
     fn names(path: &str) -> Vec<Name> {
@@ -233,8 +252,9 @@ mod tests {
         let tree = TargetTree::open(temp.path(), [0; 16]).unwrap();
         for number in 0..(KEPT + 10) {
             let name = Name::new(number.to_string().as_bytes()).unwrap();
-            tree.root().make_dir(&name, Replace::Never).unwrap();
-            tree.dir(&[name]).unwrap();
+            let made = tree.make_dir(&[name.clone()], Replace::Never).unwrap().0;
+            let found = tree.dir(&[name]).unwrap();
+            assert_eq!(made.stat_self().unwrap().id, found.stat_self().unwrap().id);
         }
         assert!(tree.open.lock().unwrap().len() <= KEPT);
     }
