@@ -50,7 +50,7 @@ fn lost(model: &LookRule, world: &World) -> Set {
         view: &view,
     };
     let located =
-        world.located_by(world.stored.segments) & world.stored.packs & !model.config.forged();
+        world.located_by(world.stored.segments) & world.stored.packs & !model.config.forged;
     known.needs(Needing::Confirmed) & !world.claimed_by(located)
 }
 

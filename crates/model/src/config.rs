@@ -31,10 +31,12 @@ pub enum Mistake {
     FoldStartUnlisted,
     /// A pruner lists packs and segments first and reads the folded logs second.
     ListedBeforeLogs,
-    /// A pruner lists packs first and segments second.
-    PacksListedFirst,
+    /// A pack missing from the first listing counts as gone, without asking for it again in the look.
+    GoneUnlooked,
     /// A condemned segment is deleted whatever it holds.
     SegmentUnchecked,
+    /// A pack counts as another location although only condemned segments lead to it.
+    WitnessByCondemnedSegment,
     /// What another device condemned counts as gone when a segment is judged.
     OthersCondemnedGone,
     /// A pruner trusts the packs it has just written although another device condemned them.
@@ -242,12 +244,6 @@ impl Config {
     #[must_use]
     pub fn members_at_start(&self) -> Set {
         (0..self.roles.len()).fold(0, |set, device| set | only(device)) & !self.joining
-    }
-
-    /// Packs whose content is not what their segment claims.
-    #[must_use]
-    pub fn forged(&self) -> Set {
-        self.forged
     }
 
     /// Names that `device` gives to the packs it writes, one a pass; its segments have the same numbers.

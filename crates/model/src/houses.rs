@@ -255,6 +255,15 @@ pub fn folds_and_late_puts() -> Config {
     }
 }
 
+/// Two folding pruners, and a retried upload that may land after what it uploaded was deleted.
+#[must_use]
+pub fn pruners_and_late_puts() -> Config {
+    Config {
+        late_puts: folds_and_late_puts().late_puts,
+        ..folds()
+    }
+}
+
 /// A write-only device's pack claims a needed chunk and does not hold it.
 #[must_use]
 pub fn forged() -> Config {
@@ -363,7 +372,8 @@ pub fn folds_pruners_and_writer() -> Config {
     let base = Config::new(&[writer(X), twice(pruner()), pruner()], &[X, X]);
     Config {
         folds: Folds::Used,
-        passes: 2,
+        plans: Plans::Greedy,
+        passes: 1,
         reads: Reads::Ascending,
         ..base
     }

@@ -3,11 +3,11 @@
 //! One step is one storage operation of one device. Deletes are sent together and land one by one, in any
 //! order, at any later time, or never: that covers crashes between them and requests that linger.
 
-use crate::config::{Config, Folds, Grain, Mistake, Moves, Plans, Role};
+use crate::config::{Config, Folds, Grain, Mistake, Role};
 use crate::verdict::{Case, may_go};
-use crate::view::{Known, Needing, View};
-use crate::world::{Agent, Entry, Phase, Set, Things, World, numbers, only, subsets};
-use crate::{reading, writer};
+use crate::view::{Known, View};
+use crate::world::{Agent, Entry, Phase, Things, World, only};
+use crate::{plans, reading, writer};
 
 /// All next worlds of pruner `me`.
 #[must_use]
@@ -28,10 +28,10 @@ pub fn steps(config: &Config, world: &World, me: usize) -> Vec<World> {
         }
         Phase::List => list(config, world, me),
         Phase::ListMore => vec![list_more(config, world, me)],
-        Phase::Plan => plan(config, world, me),
-        Phase::StorePack | Phase::StoreSegment => vec![store(config, world, me)],
-        Phase::Put => vec![put_repack(config, world, me)],
-        Phase::Confirm => vec![confirm_repack(world, me)],
+        Phase::Plan => plans::plan(config, world, me),
+        Phase::StorePack | Phase::StoreSegment => vec![plans::store(config, world, me)],
+        Phase::Put => vec![plans::put_repack(config, world, me)],
+        Phase::Confirm => vec![plans::confirm_repack(world, me)],
         Phase::Condemn => vec![condemn(config, world, me)],
         Phase::Spare => vec![spare_and_send(config, world, me)],
         Phase::Sent => vec![spare_last(world, me)],
@@ -65,7 +65,7 @@ fn looked(config: &Config, mut world: World, me: usize) -> World {
         view: &world.agents[me].view,
     };
     let removed = known.removed(me) && config.mistake != Mistake::RemovedDeletes;
-    let own = written(config, me, world.agents[me].run);
+    let own = plans::written(config, me, world.agents[me].run);
     let condemned = known.condemned(None);
     let phase = match world.agents[me].phase {
         Phase::Begin if config.mistake == Mistake::ListedBeforeLogs => Phase::Plan,
@@ -84,6 +84,7 @@ fn looked(config: &Config, mut world: World, me: usize) -> World {
             doomed: agent.doomed,
             own: put.then_some((me, usize::from(agent.of))),
             mine: own,
+            listed_again: agent.listed_again,
         };
         let go = may_go(
             Known {
@@ -99,7 +100,9 @@ fn looked(config: &Config, mut world: World, me: usize) -> World {
     world
 }
 
-fn finish(mut world: World, me: usize) -> World {
+/// Ends the run; only the view and the number of runs are remembered.
+#[must_use]
+pub fn finish(mut world: World, me: usize) -> World {
     let agent = &mut world.agents[me];
     *agent = Agent {
         phase: Phase::Done,
@@ -113,12 +116,7 @@ fn finish(mut world: World, me: usize) -> World {
 fn list(config: &Config, world: &World, me: usize) -> Vec<World> {
     let mut next = world.clone();
     if config.grain == Grain::Fine {
-        // Segments first: a listed segment's packs were stored before it, so a pack missing from the
-        // second listing is gone and not merely on its way.
-        match config.mistake {
-            Mistake::PacksListedFirst => next.agents[me].listing.packs = world.stored.packs,
-            _ => next.agents[me].listing.segments = world.stored.segments,
-        }
+        next.agents[me].listing.packs = world.stored.packs;
         next.agents[me].phase = Phase::ListMore;
         return vec![next];
     }
@@ -127,15 +125,12 @@ fn list(config: &Config, world: &World, me: usize) -> Vec<World> {
         reading::begin(config, &mut next, me, Phase::Begin);
         return vec![next];
     }
-    plan(config, &next, me)
+    plans::plan(config, &next, me)
 }
 
 fn list_more(config: &Config, world: &World, me: usize) -> World {
     let mut next = world.clone();
-    match config.mistake {
-        Mistake::PacksListedFirst => next.agents[me].listing.segments = world.stored.segments,
-        _ => next.agents[me].listing.packs = world.stored.packs,
-    }
+    next.agents[me].listing.segments = world.stored.segments;
     next.agents[me].phase = Phase::Plan;
     if config.mistake == Mistake::ListedBeforeLogs {
         reading::begin(config, &mut next, me, Phase::Begin);
@@ -143,187 +138,14 @@ fn list_more(config: &Config, world: &World, me: usize) -> World {
     next
 }
 
-fn plan(config: &Config, world: &World, me: usize) -> Vec<World> {
-    let choices = doomed_choices(config, world, me);
-    choices
-        .into_iter()
-        .map(|doomed| after_plan(config, world, me, doomed))
-        .collect()
-}
-
-fn doomed_choices(config: &Config, world: &World, me: usize) -> Vec<Things> {
-    let listing = world.agents[me].listing;
-    let follow = |packs: Set| {
-        let gone = packs | !listing.packs;
-        let empty = |segment: &usize| world.located[*segment] & !gone == 0;
-        let segments = numbers(listing.segments)
-            .filter(empty)
-            .fold(0, |set, one| set | only(one));
-        Things { packs, segments }
-    };
-    let choices: Vec<Things> = match config.plans {
-        Plans::Greedy => greedy(config, world, me).into_iter().map(follow).collect(),
-        Plans::AnyPacks => subsets(listing.packs).map(follow).collect(),
-        Plans::PacksAlone => subsets(listing.packs)
-            .map(|packs| Things { packs, segments: 0 })
-            .collect(),
-        Plans::Anything => {
-            let all =
-                |packs| subsets(listing.segments).map(move |segments| Things { packs, segments });
-            subsets(listing.packs).flat_map(all).collect()
-        }
-    };
-    choices
-        .into_iter()
-        .filter(|doomed| !doomed.is_empty())
-        .collect()
-}
-
-/// Condemn all but one smallest covering set of uncondemned packs; all packs where nothing is needed.
-fn greedy(config: &Config, world: &World, me: usize) -> Vec<Set> {
-    let known = Known {
-        config,
-        world,
-        view: &world.agents[me].view,
-    };
-    let listed = world.agents[me].listing.packs;
-    let needs = known.needs(Needing::Provisional);
-    if needs == 0 {
-        return vec![listed];
-    }
-    let safe = listed & !known.condemned(None).packs;
-    let covers = |keep: &Set| needs & !world.claimed_by(*keep) == 0;
-    let smallest =
-        |keep: &Set| covers(keep) && numbers(*keep).all(|pack| !covers(&(keep & !only(pack))));
-    subsets(safe)
-        .filter(smallest)
-        .map(|keep| safe & !keep)
-        .collect()
-}
-
-fn after_plan(config: &Config, world: &World, me: usize, doomed: Things) -> World {
-    let mut next = world.clone();
-    next.agents[me].doomed = doomed;
-    next.agents[me].phase = Phase::Condemn;
-    if let Role::Pruner {
-        moves: Moves::Always,
-        ..
-    } = config.roles[me]
-    {
-        let known = Known {
-            config,
-            world,
-            view: &world.agents[me].view,
-        };
-        let case = Case {
-            listing: world.agents[me].listing,
-            doomed,
-            own: None,
-            mine: Things::default(),
-        };
-        let stays = doomed.without(may_go(known, case));
-        if !stays.is_empty() {
-            return plan_move(config, next, me, stays);
-        }
-    }
-    if config.mistake == Mistake::PrunerLooksFirst {
-        reading::begin(config, &mut next, me, Phase::LookAgain);
-    }
-    next
-}
-
-/// Reads the needed chunks of what would have to stay; a source that is gone by now ends the run.
-fn plan_move(config: &Config, mut next: World, me: usize, stays: Things) -> World {
-    let known = Known {
-        config,
-        world: &next,
-        view: &next.agents[me].view,
-    };
-    let needed = known.needs(Needing::Provisional);
-    if stays.packs & !next.stored.packs != 0 {
-        return finish(next, me);
-    }
-    let fresh = next.claimed_by(stays.packs & !config.forged()) & needed;
-    next.agents[me].fresh = fresh;
-    next.agents[me].phase = if fresh == 0 {
-        Phase::StoreSegment
-    } else {
-        Phase::StorePack
-    };
-    if config.grain == Grain::Coarse {
-        while matches!(
-            next.agents[me].phase,
-            Phase::StorePack | Phase::StoreSegment
-        ) {
-            next = store(config, &next, me);
-        }
-    }
-    next
-}
-
-fn written(config: &Config, me: usize, run: u8) -> Things {
-    match config.roles[me] {
-        Role::Pruner {
-            moves: Moves::Always,
-            ..
-        } => {
-            let name = only(config.name(me, run));
-            Things {
-                packs: name,
-                segments: name,
-            }
-        }
-        _ => Things::default(),
-    }
-}
-
-fn store(config: &Config, world: &World, me: usize) -> World {
-    let mut next = world.clone();
-    let new = config.name(me, world.agents[me].run);
-    let agent = &mut next.agents[me];
-    if agent.phase == Phase::StorePack {
-        agent.listing.packs |= only(new);
-        agent.phase = Phase::StoreSegment;
-        next.claims[new] = agent.fresh;
-        next.stored.packs |= only(new);
-        return next;
-    }
-    // The new segment also takes over what the condemned segments say of packs that stay.
-    let moved = if agent.fresh == 0 { 0 } else { only(new) };
-    let (doomed, listed) = (agent.doomed, agent.listing.packs);
-    agent.listing.segments |= only(new);
-    agent.phase = Phase::Put;
-    let kept = world.located_by(doomed.segments) & !doomed.packs & listed;
-    next.located[new] = moved | kept;
-    next.stored.segments |= only(new);
-    next
-}
-
-fn put_repack(config: &Config, world: &World, me: usize) -> World {
-    let mut next = world.clone();
-    let own = written(config, me, world.agents[me].run);
-    let relies = own.and(world.agents[me].listing);
-    next.agents[me].of = next.put(me, Entry::Repack { relies });
-    if config.mistake == Mistake::RepackUnlooked {
-        next.agents[me].phase = Phase::Condemn;
-    } else {
-        reading::begin(config, &mut next, me, Phase::Look);
-    }
-    next
-}
-
-fn confirm_repack(world: &World, me: usize) -> World {
-    let mut next = world.clone();
-    let of = next.agents[me].of;
-    next.put(me, Entry::Confirm { of });
-    next.agents[me].phase = Phase::Condemn;
-    next
-}
-
 fn condemn(config: &Config, world: &World, me: usize) -> World {
     let mut next = world.clone();
     let names = world.agents[me].doomed;
     next.agents[me].of = next.put(me, Entry::Condemn { names });
+    if names.segments != 0 {
+        // Absence is looked at after the Condemn too, and asking at once is the worst moment to ask.
+        next.agents[me].listed_again = next.stored.packs;
+    }
     match config.mistake {
         Mistake::PrunerUnlooked => {
             next.agents[me].may_go = names;
@@ -421,6 +243,7 @@ fn fold(config: &Config, world: &World, me: usize) -> Option<World> {
         Entry::Fold { forgotten } => Some(*forgotten),
         _ => None,
     });
+    let forgotten = forgotten | last.unwrap_or(0);
     if forgotten == last.unwrap_or(0) {
         return None;
     }

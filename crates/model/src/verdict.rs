@@ -17,6 +17,8 @@ pub struct Case {
     pub own: Option<(usize, usize)>,
     /// Packs and segments this pruner stored itself in this run.
     pub mine: Things,
+    /// Packs that existed when it asked again, after its Condemn.
+    pub listed_again: Set,
 }
 
 /// The part of `case.doomed` that may be deleted.
@@ -27,7 +29,7 @@ pub fn may_go(known: Known<'_>, case: Case) -> Things {
         others = others.without(case.mine);
     }
     let segments = known_segments(known, case.listing);
-    let packs = packs_that_may_go(known, case, others.packs, segments);
+    let packs = packs_that_may_go(known, case, others, segments);
     let segments = match known.config.mistake {
         Mistake::SegmentUnchecked => case.doomed.segments,
         _ => segments_that_may_go(known, case, others, Things { packs, segments }),
@@ -51,16 +53,20 @@ pub fn known_segments(known: Known<'_>, listing: Things) -> Set {
     listing.segments | (named.fold(0, |all, some| all | some) & known.world.stored.segments)
 }
 
-fn packs_that_may_go(known: Known<'_>, case: Case, others: Set, segments: Set) -> Set {
+fn packs_that_may_go(known: Known<'_>, case: Case, others: Things, segments: Set) -> Set {
     let world = known.world;
     let needs = known.needs(Needing::Provisional);
     let located = world.located_by(segments);
-    let mut witnesses = case.listing.packs & located & !others & !case.doomed.packs;
-    if known.config.mistake == Mistake::ForeignTrusted {
-        // Believes what a foreign segment says.
-    } else {
-        // In the trust domain of all who need the chunk, or decrypted and re-hashed: a forged one never passes.
-        witnesses &= !known.config.forged();
+    // A location is a pack and a segment that leads to it: a Condemn of either one spoils it.
+    let leading = match known.config.mistake {
+        Mistake::WitnessByCondemnedSegment => segments,
+        _ => segments & !others.segments & !case.doomed.segments,
+    };
+    let condemned = others.packs | case.doomed.packs;
+    let mut witnesses = case.listing.packs & world.located_by(leading) & !condemned;
+    if known.config.mistake != Mistake::ForeignTrusted {
+        // In the trust domain of all who need the chunk, or decrypted and re-hashed: a forged pack is neither.
+        witnesses &= !known.config.forged;
     }
     let elsewhere = world.claimed_by(witnesses);
     let free = |pack: &usize| {
@@ -76,7 +82,11 @@ fn packs_that_may_go(known: Known<'_>, case: Case, others: Set, segments: Set) -
 fn segments_that_may_go(known: Known<'_>, case: Case, others: Things, sure: Things) -> Set {
     let world = known.world;
     let standing = sure.segments & !others.segments & !case.doomed.segments;
-    let mut covered = world.located_by(standing) | sure.packs | !case.listing.packs;
+    let missing = match known.config.mistake {
+        Mistake::GoneUnlooked => !case.listing.packs,
+        _ => !(case.listing.packs | case.listed_again),
+    };
+    let mut covered = world.located_by(standing) | sure.packs | missing;
     if known.config.mistake == Mistake::OthersCondemnedGone {
         covered |= others.packs;
     }

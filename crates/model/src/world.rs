@@ -210,6 +210,8 @@ pub struct Agent {
     pub past_checkpoint: bool,
     /// Pruner: what it condemns, and after the look what it may delete.
     pub doomed: Things,
+    /// Pruner: packs that existed when it asked again, after its Condemn.
+    pub listed_again: Set,
     /// Pruner: what the look allowed.
     pub may_go: Things,
     /// Position of the entry that the current look is about.
@@ -231,6 +233,7 @@ impl Agent {
             fresh: 0,
             past_checkpoint: false,
             doomed: Things::default(),
+            listed_again: 0,
             may_go: Things::default(),
             of: 0,
         }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use ownkey_model::checks::Reach;
 use ownkey_model::{Config, LookRule, Mistake};
-use stateright::{Checker, HasDiscoveries, Model};
+use stateright::{Checker, DiscoveryClassification, HasDiscoveries, Model};
 
 /// Walks every reachable state; panics if something is lost or a claimed state is not reached.
 pub(crate) fn holds(name: &str, config: Config, reaches: &[Reach]) {
@@ -20,6 +20,16 @@ pub(crate) fn holds(name: &str, config: Config, reaches: &[Reach]) {
         checker.max_depth(),
         begun.elapsed()
     );
+    for (property, path) in checker.discoveries() {
+        if let DiscoveryClassification::Counterexample = checker.discovery_classification(property)
+        {
+            let steps = path
+                .into_actions()
+                .iter()
+                .fold(String::new(), |all, step| format!("{all}\n  {step:?}"));
+            panic!("{name}: violated: {property}{steps}");
+        }
+    }
     checker.assert_properties();
 }
 

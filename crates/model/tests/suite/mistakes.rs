@@ -78,13 +78,21 @@ fn listing_before_the_folded_logs_are_read_is_caught() {
 }
 
 #[test]
-fn listing_packs_before_segments_is_caught() {
-    is_caught(&houses::fresh_upload(), Mistake::PacksListedFirst);
+fn calling_a_pack_gone_without_asking_again_is_caught() {
+    is_caught(&houses::fresh_upload(), Mistake::GoneUnlooked);
 }
 
 #[test]
 fn deleting_a_segment_unchecked_is_caught() {
     is_caught(&houses::segments(), Mistake::SegmentUnchecked);
+}
+
+#[test]
+fn a_location_that_only_a_condemned_segment_leads_to_is_caught() {
+    is_caught(
+        &houses::pruners_and_late_puts(),
+        Mistake::WitnessByCondemnedSegment,
+    );
 }
 
 #[test]

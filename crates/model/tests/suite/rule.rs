@@ -171,6 +171,12 @@ fn runs_may_begin_at_folds() {
         houses::folds_and_writer(),
         &[PackDeleted, Acknowledged, CondemnFolded],
     );
+    let reaches = [PackDeleted, Spared, CondemnFolded];
+    holds(
+        "pruners and late puts",
+        houses::pruners_and_late_puts(),
+        &reaches,
+    );
     holds(
         "folds and late puts",
         houses::folds_and_late_puts(),
