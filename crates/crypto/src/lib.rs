@@ -15,7 +15,7 @@
 //! let believed = ownkey_crypto::Opened(vec![0u8; 32]);
 //! ```
 //! A secret cannot be cloned or printed:
-//! ```compile_fail,E0599
+//! ```compile_fail,E0308
 //! fn leak(key: &ownkey_crypto::ReadKey) -> ownkey_crypto::ReadKey { key.clone() }
 //! ```
 //! ```compile_fail,E0277

@@ -102,7 +102,7 @@ impl PackOpener {
     /// Opens the trailer of a pack of `pack_len` bytes from the bytes of [`PackOpener::trailer_range`].
     ///
     /// # Errors
-    /// [`OpenError::NotAuthentic`]; [`OpenError::Malformed`] if it speaks of a pack of another length or shape.
+    /// [`OpenError::NotAuthentic`], also if it speaks of a pack of another length; [`OpenError::Malformed`].
     pub fn open_trailer(&self, bytes: &[u8], pack_len: u64) -> Result<Trailer, OpenError> {
         let place = self.trailer_range(pack_len)?;
         if wide(bytes.len()) != SEALED_TRAILER_LEN {
@@ -122,7 +122,11 @@ impl PackOpener {
         };
         let directory = trailer.directory_range();
         let in_place = directory.start >= self.header_len && directory.end == place.start;
-        if zero != 0 || length != place.end || !in_place {
+        // A true trailer at another place: frames were taken out or put in.
+        if length != place.end {
+            return Err(OpenError::NotAuthentic);
+        }
+        if zero != 0 || !in_place {
             return Err(OpenError::Malformed);
         }
         Ok(trailer)

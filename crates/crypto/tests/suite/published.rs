@@ -15,7 +15,10 @@ use std::convert::Infallible;
 
 fn rfc(name: &str) -> BTreeMap<String, String> {
     let all = sections(include_str!("../vectors/rfc.txt"));
-    all.into_iter().find(|(section, _)| section == name).unwrap().1
+    all.into_iter()
+        .find(|(section, _)| section == name)
+        .unwrap()
+        .1
 }
 
 #[test]
@@ -24,12 +27,25 @@ fn rfc_8439_aead() {
     let cipher = ChaCha20Poly1305::new(&unhex_array::<32>(&v["key"]).into());
     let nonce = Nonce::from(unhex_array::<12>(&v["nonce"]));
     let mut buffer = unhex(&v["plaintext"]);
-    let tag = cipher.encrypt_inout_detached(&nonce, &unhex(&v["ad"]), buffer.as_mut_slice().into()).unwrap();
-    assert_eq!((buffer.clone(), tag.to_vec()), (unhex(&v["ciphertext"]), unhex(&v["tag"])));
+    let tag = cipher
+        .encrypt_inout_detached(&nonce, &unhex(&v["ad"]), buffer.as_mut_slice().into())
+        .unwrap();
+    assert_eq!(
+        (buffer.clone(), tag.to_vec()),
+        (unhex(&v["ciphertext"]), unhex(&v["tag"]))
+    );
 
     let bad = Tag::from([0; 16]);
-    assert!(cipher.decrypt_inout_detached(&nonce, &unhex(&v["ad"]), buffer.as_mut_slice().into(), &bad).is_err());
-    assert_eq!(buffer, unhex(&v["ciphertext"]), "a wrong tag leaves no plaintext in the buffer");
+    assert!(
+        cipher
+            .decrypt_inout_detached(&nonce, &unhex(&v["ad"]), buffer.as_mut_slice().into(), &bad)
+            .is_err()
+    );
+    assert_eq!(
+        buffer,
+        unhex(&v["ciphertext"]),
+        "a wrong tag leaves no plaintext in the buffer"
+    );
 }
 
 #[test]
@@ -37,12 +53,23 @@ fn rfc_9106_argon2id() {
     let v = rfc("rfc9106 section 5.3");
     let data = unhex(&v["ad"]);
     let mut params = ParamsBuilder::new();
-    params.m_cost(32).t_cost(3).p_cost(4).data(AssociatedData::new(&data).unwrap());
+    params
+        .m_cost(32)
+        .t_cost(3)
+        .p_cost(4)
+        .data(AssociatedData::new(&data).unwrap());
     let secret = unhex(&v["secret"]);
-    let argon2 =
-        Argon2::new_with_secret(&secret, Algorithm::Argon2id, Version::V0x13, params.build().unwrap()).unwrap();
+    let argon2 = Argon2::new_with_secret(
+        &secret,
+        Algorithm::Argon2id,
+        Version::V0x13,
+        params.build().unwrap(),
+    )
+    .unwrap();
     let mut tag = [0; 32];
-    argon2.hash_password_into(&unhex(&v["password"]), &unhex(&v["salt"]), &mut tag).unwrap();
+    argon2
+        .hash_password_into(&unhex(&v["password"]), &unhex(&v["salt"]), &mut tag)
+        .unwrap();
     assert_eq!(tag.to_vec(), unhex(&v["tag"]));
 }
 
@@ -72,7 +99,9 @@ fn rfc_8032_ed25519() {
         assert_eq!(key.verifying_key().to_bytes(), unhex_array(&v["public"]));
         let signature = key.sign(&unhex(&v["message"]));
         assert_eq!(signature.to_bytes(), unhex_array(&v["signature"]));
-        key.verifying_key().verify_strict(&unhex(&v["message"]), &signature).unwrap();
+        key.verifying_key()
+            .verify_strict(&unhex(&v["message"]), &signature)
+            .unwrap();
     }
 }
 
@@ -83,7 +112,9 @@ fn rfc_5869_hkdf_sha256() {
         let salt = unhex(&v["salt"]);
         let mut okm = [0; 42];
         let salt = (!salt.is_empty()).then_some(salt.as_slice());
-        Hkdf::<Sha256>::new(salt, &unhex(&v["ikm"])).expand(&unhex(&v["info"]), &mut okm).unwrap();
+        Hkdf::<Sha256>::new(salt, &unhex(&v["ikm"]))
+            .expand(&unhex(&v["info"]), &mut okm)
+            .unwrap();
         assert_eq!(okm.to_vec(), unhex(&v["okm"]), "{name}");
     }
 }
@@ -94,10 +125,15 @@ fn blake3_hash_keyed_and_extended() {
     assert_eq!(cases.len(), 7);
     for (name, v) in cases {
         let length: usize = name.strip_prefix("length ").unwrap().parse().unwrap();
-        let input: Vec<u8> = (0..length).map(|i| u8::try_from(i % 251).unwrap()).collect();
+        let input: Vec<u8> = (0..length)
+            .map(|i| u8::try_from(i % 251).unwrap())
+            .collect();
         assert_eq!(ownkey_crypto::object_hash(&input).to_string(), v["hash"]);
         let mut keyed = [0; 64];
-        blake3::Hasher::new_keyed(b"whats the Elvish word for friend").update(&input).finalize_xof().fill(&mut keyed);
+        blake3::Hasher::new_keyed(b"whats the Elvish word for friend")
+            .update(&input)
+            .finalize_xof()
+            .fill(&mut keyed);
         assert_eq!(keyed.to_vec(), unhex(&v["keyed"]), "{name}");
     }
 }
@@ -135,10 +171,17 @@ fn x_wing_of_its_own_draft() {
         let secret = PrivateKey::from_bytes(&unhex(&v["seed"])).unwrap();
         let public = XWing::sk_to_pk(&secret);
         assert_eq!(public.to_bytes().to_vec(), unhex(&v["pk"]));
-        let (shared, wrap) = XWing::encap_with_rng(&public, None, &mut Given(unhex(&v["eseed"]))).unwrap();
-        assert_eq!((wrap.to_bytes().to_vec(), shared.0.to_vec()), (unhex(&v["ct"]), unhex(&v["ss"])));
+        let (shared, wrap) =
+            XWing::encap_with_rng(&public, None, &mut Given(unhex(&v["eseed"]))).unwrap();
+        assert_eq!(
+            (wrap.to_bytes().to_vec(), shared.0.to_vec()),
+            (unhex(&v["ct"]), unhex(&v["ss"]))
+        );
         let wrap = EncappedKey::from_bytes(&unhex(&v["ct"])).unwrap();
-        assert_eq!(XWing::decap(&secret, None, &wrap).unwrap().0.to_vec(), unhex(&v["ss"]));
+        assert_eq!(
+            XWing::decap(&secret, None, &wrap).unwrap().0.to_vec(),
+            unhex(&v["ss"])
+        );
     }
 }
 
@@ -155,16 +198,29 @@ fn hpke_with_x_wing_of_the_working_group() {
 
     let info = unhex(&v["info"]);
     let mut random = Given(unhex(&v["encapsulation_randomness"]));
-    let (wrap, sender) =
-        hpke::setup_sender_with_rng::<Aead, Kdf, XWing>(&OpModeS::Base, &public, &info, &mut random).unwrap();
+    let (wrap, sender) = hpke::setup_sender_with_rng::<Aead, Kdf, XWing>(
+        &OpModeS::Base,
+        &public,
+        &info,
+        &mut random,
+    )
+    .unwrap();
     assert_eq!(wrap.to_bytes().to_vec(), unhex(&v["enc"]));
-    assert_eq!(XWing::decap(&secret, None, &wrap).unwrap().0.to_vec(), unhex(&v["shared_secret"]));
-    let receiver = hpke::setup_receiver::<Aead, Kdf, XWing>(&OpModeR::Base, &secret, &wrap, &info).unwrap();
+    assert_eq!(
+        XWing::decap(&secret, None, &wrap).unwrap().0.to_vec(),
+        unhex(&v["shared_secret"])
+    );
+    let receiver =
+        hpke::setup_receiver::<Aead, Kdf, XWing>(&OpModeR::Base, &secret, &wrap, &info).unwrap();
     for (_, export) in exports {
         let expected = unhex(&export["exported_value"]);
         let (mut sent, mut received) = (vec![0; expected.len()], vec![0; expected.len()]);
-        sender.export(&unhex(&export["exporter_context"]), &mut sent).unwrap();
-        receiver.export(&unhex(&export["exporter_context"]), &mut received).unwrap();
+        sender
+            .export(&unhex(&export["exporter_context"]), &mut sent)
+            .unwrap();
+        receiver
+            .export(&unhex(&export["exporter_context"]), &mut received)
+            .unwrap();
         assert_eq!((sent, received), (expected.clone(), expected));
     }
 }

