@@ -120,11 +120,11 @@ impl Index {
         })
     }
 
-    /// Whether a new snapshot may rely on the chunk as it is stored now, and in which pack.
-    pub(crate) fn relies_on(&self, id: &ChunkId) -> Option<PackName> {
+    /// A place of the chunk that a new snapshot may rely on.
+    pub(crate) fn reliable_place(&self, id: &ChunkId) -> Option<Place> {
         let copies = self.copies.get(id).into_iter().flatten();
-        let mut packs = self.places.get(id).into_iter().chain(copies).filter_map(|place| self.packs.get(place.pack as usize));
-        packs.find(|pack| pack.reliable).map(|pack| pack.name)
+        let mut places = self.places.get(id).into_iter().chain(copies).copied();
+        places.find(|place| self.packs.get(place.pack as usize).is_some_and(|pack| pack.reliable))
     }
 
     /// Segments that an entry names and that are missing or damaged.
@@ -178,11 +178,13 @@ impl<'i> Claims<'i> {
         Self { index, shards: std::array::from_fn(|_| Mutex::default()) }
     }
 
-    /// Claims a chunk. Of all who ask for one that is not stored, one hears `Mine`.
+    /// What was stored when the run began.
+    pub(crate) fn index(&self) -> &Index {
+        self.index
+    }
+
+    /// Claims a chunk that the index does not have. Of all who ask for it, one hears `Mine`.
     pub(crate) fn claim(&self, id: &ChunkId) -> Claim {
-        if self.index.relies_on(id).is_some() {
-            return Claim::Known;
-        }
         let [first, ..] = id.as_bytes();
         let shard = &self.shards[usize::from(*first) % SHARDS];
         // A poisoned lock means that a thread panicked; its claims are still claims.

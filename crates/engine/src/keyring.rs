@@ -1,9 +1,10 @@
 //! The keys of an unlocked repository, of every epoch this identity can read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ownkey_crypto::{
-    Capabilities, Epoch, Grant, Hedge, Identity, IdentitySeed, LogKeys, NameKeys, ReaderKeys, RepoId, WriterKeys,
+    Capabilities, Epoch, Grant, Hedge, Identity, IdentitySeed, LogKeys, NameKeys, Random, ReaderKeys, RepoId, WriterKeys,
 };
 
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ pub(crate) struct Keyring {
     pub(crate) hedge: Hedge,
     pub(crate) names: NameKeys,
     pub(crate) capabilities: Capabilities,
+    random: Arc<dyn Random>,
     writer: WriterKeys,
     epochs: BTreeMap<Epoch, EpochKeys>,
     current: Epoch,
@@ -32,11 +34,13 @@ pub(crate) struct Keyring {
 pub(crate) struct Holder {
     pub(crate) identity: Identity,
     pub(crate) hedge: Hedge,
+    random: Arc<dyn Random>,
 }
 
 impl Holder {
-    pub(crate) fn new(seed: &IdentitySeed, random: std::sync::Arc<dyn ownkey_crypto::Random>) -> Self {
-        Self { identity: Identity::from_seed(seed), hedge: Hedge::new(seed, random) }
+    pub(crate) fn new(seed: &IdentitySeed, random: Arc<dyn Random>) -> Self {
+        let hedge = Hedge::new(seed, Arc::clone(&random));
+        Self { identity: Identity::from_seed(seed), hedge, random }
     }
 }
 
@@ -63,6 +67,7 @@ impl Keyring {
             repo,
             identity: holder.identity,
             hedge: holder.hedge,
+            random: holder.random,
             names: NameKeys::new(&grant.dedup, &repo),
             capabilities: grant.capabilities,
             writer,
@@ -87,6 +92,10 @@ impl Keyring {
 
     pub(crate) fn may_read(&self) -> bool {
         self.epochs.values().all(|keys| keys.reader.is_some())
+    }
+
+    pub(crate) fn random(&self) -> &dyn Random {
+        self.random.as_ref()
     }
 
     pub(crate) fn writer(&self) -> &WriterKeys {

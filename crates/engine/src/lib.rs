@@ -3,6 +3,7 @@
 //! The engine is threads and bounded channels over an async storage; `io` is the only
 //! place where the two meet. It never prints, reads no environment and has no clock.
 
+pub mod backup;
 mod chunks;
 mod compress;
 pub mod environment;
@@ -11,9 +12,11 @@ pub mod format;
 mod index;
 mod io;
 mod keyring;
+pub mod keys;
 mod log;
 mod log_state;
 pub mod monitor;
+mod packer;
 pub mod repository;
 mod roster;
 pub mod source;

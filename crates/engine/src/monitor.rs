@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::source::Rule;
+
 /// Hears what a verb does. The program shows it; tests record it.
 pub trait Monitor: Send + Sync {
     /// Adds `by` to one of the figures.
@@ -10,6 +12,8 @@ pub trait Monitor: Send + Sync {
     fn problem(&self, problem: &Problem);
     /// Something the user should know that is not about one file.
     fn note(&self, _text: &str) {}
+    /// A rule left something out of a backup.
+    fn excluded(&self, _path: &std::path::Path, _rule: &Rule) {}
     /// What the verb works on now, for a progress line.
     fn at(&self, _path: &std::path::Path) {}
     /// Whether the user asked to stop; long loops ask between steps.

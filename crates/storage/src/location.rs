@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 /// The printable place of a storage.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Location(Arc<str>);
+pub struct Location {
+    text: Arc<str>,
+    folder: Option<Arc<Path>>,
+}
 
 impl Location {
     /// A folder of a file system; the path should be absolute.
@@ -24,7 +27,10 @@ impl Location {
                 let _ = write!(text, "\\x{byte:02x}");
             }
         }
-        Self(text.into())
+        Self {
+            text: text.into(),
+            folder: Some(path.into()),
+        }
     }
 
     /// A storage in memory, told apart from others by a word.
@@ -32,25 +38,34 @@ impl Location {
     pub fn memory(word: &str) -> Self {
         let mut text = String::from("memory:");
         push_escaped(&mut text, word);
-        Self(text.into())
+        Self {
+            text: text.into(),
+            folder: None,
+        }
     }
 
     /// The place in one line.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The folder of this machine that it is, if it is one: a backup must leave it out.
+    #[must_use]
+    pub fn as_folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
+        out.write_str(&self.text)
     }
 }
 
 impl fmt::Debug for Location {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
+        out.write_str(&self.text)
     }
 }
 

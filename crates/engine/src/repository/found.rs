@@ -135,7 +135,7 @@ impl<'e> Founder<'e> {
     fn store(self, io: &Io, founding: &Founding<'_>) -> Result<RecoveryKey> {
         let keys = LogKeys::new(&self.log, &self.repo, Epoch::FIRST);
         let names = NameKeys::new(&self.dedup, &self.repo);
-        let Holder { identity, hedge } = &self.holder;
+        let Holder { identity, hedge, .. } = &self.holder;
         let me = names.device_id(identity.public());
         let mut last = put_roster_entry(io, 0, keys.seal_roster(0, &self.genesis, identity, hedge)?)?;
         let mut newest = 0;

@@ -22,7 +22,7 @@ use crate::monitor::Monitor;
 use crate::roster::Roster;
 use crate::state::{State, Tips, pin_location};
 
-pub use found::{Founded, Founding, init};
+pub use found::{Founded, Founding, PasswordWay, init};
 pub use unlock::Credential;
 
 /// A repository whose keys are in memory.
@@ -33,7 +33,7 @@ pub struct Repository {
     pub(crate) roster: Roster,
     pub(crate) logs: Logs,
     pub(crate) state: State,
-    pub(crate) state_key: LocalStateKey,
+    pub(crate) state_key: Arc<LocalStateKey>,
     me: DeviceId,
 }
 
@@ -68,7 +68,7 @@ pub fn open(
     let repo = read_header(&io)?;
     let state = State::of(environment, &repo, io.location());
     let seed = unlock::seed(&io, &repo, &state, credential)?;
-    let state_key = LocalStateKey::from_seed(&seed);
+    let state_key = Arc::new(LocalStateKey::from_seed(&seed));
     let holder = Holder::new(&seed, Arc::clone(&environment.random));
     let (keys, roster) = unlock::keys(&io, repo, holder, monitor)?;
     let me = keys.names.device_id(keys.identity.public());

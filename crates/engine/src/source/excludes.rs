@@ -33,7 +33,7 @@ pub enum Scope {
 }
 
 /// Collects rules.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ExcludesBuilder {
     patterns: GitignoreBuilder,
     tags: Vec<Tag>,

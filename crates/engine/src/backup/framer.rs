@@ -1,0 +1,149 @@
+//! From chunks to frames: name, claim, and only then work.
+//!
+//! A large chunk is a frame of its own; small ones share frames, so that they compress like a
+//! tarball and their lengths vanish (docs/format.md §9).
+//!
+//! Between the claim of a chunk and the moment its frame is with the packer, only one thread has
+//! it, though others may already refer to it. A checkpoint must not fall into that time: framers
+//! hold the pass's gate open meanwhile, and a checkpoint closes it first.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use ownkey_crypto::{ChunkId, ChunkType, FrameInput, PackKind};
+
+use crate::compress::FrameCompressor;
+use crate::error::{Error, Result};
+use crate::format::entry::PackName;
+use crate::index::{Claim, Claims};
+use crate::keyring::Keyring;
+use crate::packer::Packer;
+
+/// Chunks at least this long are frames of their own.
+const ALONE: usize = 512 << 10;
+/// Plaintext at which a shared frame is closed.
+const SHARED: usize = 1 << 20;
+
+/// Where the chunks of one pass go; shared by its threads.
+pub(crate) struct Store<'s> {
+    pub(crate) keys: &'s Keyring,
+    pub(crate) claims: &'s Claims<'s>,
+    pub(crate) packer: &'s Packer<'s>,
+    /// Plaintext of chunks that were not stored yet, in bytes.
+    pub(crate) new_bytes: AtomicU64,
+    /// Packs of the index that this pass relies on, by number.
+    pub(crate) relied: Vec<AtomicBool>,
+    /// Held for reading by every framer that has something the packer has not.
+    pub(crate) gate: RwLock<()>,
+}
+
+/// One thread's frames under construction. What is not flushed is lost, so a pass that fails
+/// drops its framers and a pass that ends flushes them.
+pub(crate) struct Framer<'s> {
+    store: &'s Store<'s>,
+    compressor: FrameCompressor,
+    draft: Draft,
+    gate: Option<RwLockReadGuard<'s, ()>>,
+}
+
+#[derive(Default)]
+struct Draft {
+    kind: Option<ChunkType>,
+    chunks: Vec<(ChunkId, u32)>,
+    plain: Vec<u8>,
+}
+
+impl<'s> Framer<'s> {
+    pub(crate) fn new(store: &'s Store<'s>) -> Result<Self> {
+        let failed = |source| Error::Local { action: "start zstd for", path: "frames".into(), source };
+        Ok(Self { store, compressor: FrameCompressor::new().map_err(failed)?, draft: Draft::default(), gate: None })
+    }
+
+    pub(crate) fn store(&self) -> &'s Store<'s> {
+        self.store
+    }
+
+    /// Stores a chunk unless it is stored, and names it.
+    pub(crate) fn put(&mut self, kind: ChunkType, chunk: &[u8]) -> Result<ChunkId> {
+        let id = self.store.keys.names.chunk_id(kind, chunk);
+        let store = self.store;
+        self.gate.get_or_insert_with(|| store.gate.read().unwrap_or_else(PoisonError::into_inner));
+        if self.store.claim(&id) == Claim::Mine {
+            self.store.new_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            self.take(kind, id, chunk)?;
+        }
+        if self.draft.kind.is_none() {
+            self.gate = None;
+        }
+        Ok(id)
+    }
+
+    fn take(&mut self, kind: ChunkType, id: ChunkId, chunk: &[u8]) -> Result<()> {
+        // Chunks are cut at 4 MiB.
+        let length = u32::try_from(chunk.len()).map_err(|_| Error::WorkerLost)?;
+        if chunk.len() >= ALONE {
+            return self.close(Draft { kind: Some(kind), chunks: vec![(id, length)], plain: chunk.to_vec() });
+        }
+        if self.draft.kind.is_some_and(|other| other != kind) || self.draft.plain.len() + chunk.len() > SHARED {
+            // Not `flush`: this chunk is claimed, so the gate stays open for it.
+            let draft = std::mem::take(&mut self.draft);
+            self.close(draft)?;
+        }
+        self.draft.kind = Some(kind);
+        self.draft.chunks.push((id, length));
+        self.draft.plain.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    /// Closes the shared frame, if there is one.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        let draft = std::mem::take(&mut self.draft);
+        self.close(draft)?;
+        self.gate = None;
+        Ok(())
+    }
+
+    fn close(&mut self, draft: Draft) -> Result<()> {
+        let Some(chunk_type) = draft.kind else { return Ok(()) };
+        let plain_len = u32::try_from(draft.plain.len()).map_err(|_| Error::WorkerLost)?;
+        let failed = |source| Error::Local { action: "compress", path: "a frame".into(), source };
+        let (codec, stored) = self.compressor.compress(draft.plain).map_err(failed)?;
+        let kind = match chunk_type {
+            ChunkType::Content => PackKind::Data,
+            ChunkType::Tree | ChunkType::List => PackKind::Meta,
+        };
+        self.store.packer.add(kind, FrameInput { chunk_type, codec, plain_len, chunks: draft.chunks, stored })
+    }
+}
+
+impl Store<'_> {
+    /// Waits until every claimed chunk is with the packer, and lets no other be claimed.
+    pub(crate) fn close_gate(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a snapshot may rely on the chunk as it was stored before this pass.
+    pub(crate) fn relies_on(&self, id: &ChunkId) -> bool {
+        let place = self.claims.index().reliable_place(id);
+        if let Some(relied) = place.and_then(|place| self.relied.get(place.pack as usize)) {
+            relied.store(true, Ordering::Relaxed);
+        }
+        place.is_some()
+    }
+
+    /// Plaintext of the chunks that were new, in bytes.
+    pub(crate) fn new_bytes(&self) -> u64 {
+        self.new_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Packs of the index that this pass relies on so far.
+    pub(crate) fn relied_packs(&self) -> HashSet<PackName> {
+        let packs = self.claims.index().packs().iter().zip(&self.relied);
+        packs.filter(|(_, relied)| relied.load(Ordering::Relaxed)).map(|(pack, _)| pack.name).collect()
+    }
+
+    fn claim(&self, id: &ChunkId) -> Claim {
+        if self.relies_on(id) { Claim::Known } else { self.claims.claim(id) }
+    }
+}

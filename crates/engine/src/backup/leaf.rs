@@ -1,0 +1,283 @@
+//! One entry that is not a directory: from the file system to a node.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ownkey_crypto::{ChunkId, End};
+
+use super::framer::Framer;
+use super::pass::Pass;
+use super::stream::{StreamWriter, list};
+use crate::error::{Error, Result};
+use crate::format::node::{Extent, Extents, Metadata, Node, NodeKind};
+use crate::format::tree::extents_to_bytes;
+use crate::monitor::Figure;
+use crate::source::{Entry, File, Fingerprint, Kind, SourceError, Stat};
+
+/// What became of an entry.
+#[derive(Clone, Default)]
+pub(crate) struct Outcome {
+    /// The node and what to know it by next time; `None` if it could not be read at all.
+    pub(crate) node: Option<(Node, Fingerprint)>,
+    /// What could not be read, or changed meanwhile.
+    pub(crate) problems: Vec<String>,
+}
+
+/// A place for an outcome that somebody waits for. Hard links share one.
+#[derive(Default)]
+pub(crate) struct Slot {
+    outcome: Mutex<Option<Outcome>>,
+    filled: Condvar,
+}
+
+impl Slot {
+    pub(crate) fn fill(&self, outcome: Outcome) {
+        *self.lock() = Some(outcome);
+        self.filled.notify_all();
+    }
+
+    /// Waits for the outcome, or until the pass fails.
+    pub(crate) fn wait(&self, pass: &Pass<'_>) -> Result<Outcome> {
+        /// How long a failure elsewhere may go unnoticed.
+        const LOOK_UP: Duration = Duration::from_millis(50);
+        let mut outcome = self.lock();
+        loop {
+            if let Some(outcome) = outcome.as_ref() {
+                return Ok(outcome.clone());
+            }
+            if pass.has_failed() {
+                return Err(Error::WorkerLost);
+            }
+            outcome = match self.filled.wait_timeout(outcome, LOOK_UP) {
+                Ok((outcome, _)) => outcome,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Outcome>> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An entry to read, and where its outcome goes.
+pub(crate) struct Leaf {
+    pub(crate) entry: Entry,
+    pub(crate) slot: Arc<Slot>,
+}
+
+/// Reads entries; one per thread.
+pub(crate) struct LeafReader<'p> {
+    pass: &'p Pass<'p>,
+    framer: Framer<'p>,
+    buffer: Vec<u8>,
+}
+
+/// What a file held.
+struct Content {
+    kind: NodeKind,
+    bytes: u64,
+}
+
+impl<'p> LeafReader<'p> {
+    pub(crate) fn new(pass: &'p Pass<'p>) -> Result<Self> {
+        Ok(Self { pass, framer: Framer::new(pass.store)?, buffer: Vec::new() })
+    }
+
+    pub(crate) fn framer(&mut self) -> &mut Framer<'p> {
+        &mut self.framer
+    }
+
+    /// Reads one entry. Errors are failures of the run, never of the entry.
+    pub(crate) fn read(&mut self, entry: &Entry) -> Result<Outcome> {
+        self.pass.monitor.at(&entry.path);
+        let read = match entry.stat.kind {
+            Kind::File => self.file(entry)?,
+            _ => self.special(entry),
+        };
+        Ok(read.unwrap_or_else(|error| Outcome { node: None, problems: vec![error.message()] }))
+    }
+
+    fn special(&self, entry: &Entry) -> std::result::Result<Outcome, SourceError> {
+        let Entry { parent, name, stat, .. } = entry;
+        let kind = match stat.kind {
+            Kind::Symlink => NodeKind::Symlink { target: parent.read_link(name)? },
+            Kind::Fifo => NodeKind::Fifo,
+            Kind::Socket => NodeKind::Socket,
+            Kind::CharDevice => NodeKind::CharDevice(stat.device),
+            Kind::BlockDevice => NodeKind::BlockDevice(stat.device),
+            // Neither comes here: the walk enters directories, and files are read.
+            Kind::Directory | Kind::File => return Err(SourceError::Replaced),
+        };
+        let gathered = self.pass.metadata.of_entry(parent, name, stat);
+        Ok(outcome(entry, stat, gathered.metadata, kind, gathered.problems))
+    }
+
+    fn file(&mut self, entry: &Entry) -> Result<std::result::Result<Outcome, SourceError>> {
+        let file = match entry.parent.open_file(&entry.name, &entry.stat) {
+            Ok(file) => file,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut gathered = self.pass.metadata.of_file(&file);
+        let mut problems = gathered.problems;
+        // A file that is being written is read once more; then what was read is kept, and said.
+        let mut before = *file.stat();
+        for attempt in 0..2 {
+            let content = match self.content(&file, &before)? {
+                Ok(content) => content,
+                Err(error) => return Ok(Err(error)),
+            };
+            let changed = file.changed_since(&before).unwrap_or(true);
+            if changed && attempt == 0 {
+                if let Ok(stat) = file.stat_now() {
+                    gathered.metadata.mtime = stat.mtime;
+                    before = stat;
+                }
+                continue;
+            }
+            if changed {
+                problems.push("it changed while it was being read".to_owned());
+            }
+            self.pass.monitor.count(Figure::BytesRead, content.bytes);
+            return Ok(Ok(outcome(entry, &before, gathered.metadata, content.kind, problems)));
+        }
+        Err(Error::WorkerLost)
+    }
+
+    /// Reads and stores what a file holds.
+    fn content(&mut self, file: &File, stat: &Stat) -> Result<std::result::Result<Content, SourceError>> {
+        let found = match file.extents(self.pass.now()) {
+            Ok(found) => found,
+            Err(error) => return Ok(Err(error)),
+        };
+        let sparse = found.is_some();
+        let mut data = Data::new(file, found);
+        let ids = match self.chunks(&mut data, stat.size)? {
+            Ok(ids) => ids,
+            Err(error) => return Ok(Err(error)),
+        };
+        let bytes = data.read;
+        let content = list(bytes, ids, &self.pass.cutter, &mut self.framer)?;
+        let (size, extents) = if sparse {
+            let extents = data.extents_read();
+            let end = extents.last().map_or(0, |extent| extent.offset + extent.length);
+            (stat.size.max(end), Some(self.extents(extents)?))
+        } else {
+            (bytes, None)
+        };
+        Ok(Ok(Content { kind: NodeKind::File { size, content, extents }, bytes }))
+    }
+
+    fn extents(&mut self, extents: Vec<Extent>) -> Result<Extents> {
+        if extents.len() <= Extents::MAX_INLINE {
+            return Ok(Extents::Inline(extents));
+        }
+        let mut writer = StreamWriter::new(ownkey_crypto::ChunkType::List);
+        writer.write(&extents_to_bytes(&extents), &self.pass.cutter, &mut self.framer)?;
+        Ok(Extents::Listed(writer.finish(&self.pass.cutter, &mut self.framer)?))
+    }
+
+    /// Cuts the data of a file into chunks; the chunks of a large file are shared with idle
+    /// threads.
+    fn chunks(&mut self, data: &mut Data<'_>, size: u64) -> Result<std::result::Result<Vec<ChunkId>, SourceError>> {
+        let max = self.pass.cutter.content.max();
+        // Twice the longest chunk, so that what is left over is moved once per several chunks.
+        let room = usize::try_from(size.saturating_add(1)).map_or(2 * max, |size| size.clamp(64 << 10, 2 * max));
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if buffer.len() < room {
+            buffer.resize(room, 0);
+        }
+        let outcome = self.cut_all(data, &mut buffer, max);
+        self.buffer = buffer;
+        outcome
+    }
+
+    fn cut_all(
+        &mut self,
+        data: &mut Data<'_>,
+        buffer: &mut Vec<u8>,
+        max: usize,
+    ) -> Result<std::result::Result<Vec<ChunkId>, SourceError>> {
+        let mut sharing = self.pass.share();
+        let (mut start, mut end, mut more) = (0, 0, true);
+        loop {
+            while more && end - start < max {
+                if end == buffer.len() {
+                    buffer.copy_within(start..end, 0);
+                    (start, end) = (0, end - start);
+                    if end == buffer.len() {
+                        buffer.resize((2 * buffer.len()).min(2 * max), 0);
+                    }
+                }
+                match data.next(buffer.get_mut(end..).unwrap_or_default()) {
+                    Ok(0) => more = false,
+                    Ok(read) => end += read,
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+            let rest = buffer.get(start..end).unwrap_or_default();
+            let ends = if more { End::MoreFollows } else { End::Known };
+            let Some(length) = self.pass.cutter.content.cut(rest, ends).filter(|_| !rest.is_empty()) else { break };
+            sharing.put(rest.get(..length).unwrap_or(rest), &mut self.framer)?;
+            start += length;
+            if self.pass.monitor.cancelled() {
+                return Err(Error::Cancelled);
+            }
+        }
+        sharing.finish(&mut self.framer).map(Ok)
+    }
+}
+
+fn outcome(entry: &Entry, stat: &Stat, metadata: Metadata, kind: NodeKind, problems: Vec<String>) -> Outcome {
+    let node = Node { name: entry.name.clone(), metadata, kind };
+    Outcome { node: Some((node, stat.fingerprint())), problems }
+}
+
+/// The data of a file: all of it, or its extents one after another.
+struct Data<'f> {
+    file: &'f File,
+    /// What is left to read: a dense file is one run without end.
+    left: std::collections::VecDeque<Extent>,
+    done: Vec<Extent>,
+    read: u64,
+}
+
+impl<'f> Data<'f> {
+    fn new(file: &'f File, extents: Option<Vec<Extent>>) -> Self {
+        let dense = || vec![Extent { offset: 0, length: u64::MAX }];
+        Self { file, left: extents.unwrap_or_else(dense).into(), done: Vec::new(), read: 0 }
+    }
+
+    /// Fills `buffer` with the next bytes; 0 at the end.
+    fn next(&mut self, buffer: &mut [u8]) -> std::result::Result<usize, SourceError> {
+        while let Some(extent) = self.left.front_mut() {
+            let room = usize::try_from(extent.length).unwrap_or(usize::MAX).min(buffer.len());
+            let read = self.file.read_at(extent.offset, buffer.get_mut(..room).unwrap_or_default())?;
+            let Extent { offset, .. } = *extent;
+            extent.offset += read as u64;
+            extent.length -= read as u64;
+            let ended = read < room || extent.length == 0;
+            if ended {
+                self.left.pop_front();
+            }
+            if read > 0 {
+                self.note(Extent { offset, length: read as u64 });
+                return Ok(read);
+            }
+        }
+        Ok(0)
+    }
+
+    fn note(&mut self, run: Extent) {
+        self.read += run.length;
+        match self.done.last_mut() {
+            Some(last) if last.offset + last.length == run.offset => last.length += run.length,
+            _ => self.done.push(run),
+        }
+    }
+
+    /// Where the bytes read lay: less than planned if the file was cut short meanwhile.
+    fn extents_read(self) -> Vec<Extent> {
+        self.done
+    }
+}

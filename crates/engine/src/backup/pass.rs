@@ -1,0 +1,190 @@
+//! One pass over the sources: a walking thread, reading threads, and the trees.
+//!
+//! ```text
+//! walk ──► batches ──► readers: open · read · cut · name · claim · compress ──► packer ──► storage
+//!   └──────── steps in order ────────► trees (waits for each entry) ──► packer
+//! ```
+//! Channels are bounded and lead forward only, so a slow storage slows the walk and memory stays
+//! flat (docs/design.md, "Memory").
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
+
+use super::framer::Store;
+use super::leaf::{Leaf, LeafReader, Outcome};
+use super::parent::ParentWriter;
+use super::share::{Sharing, Task};
+use super::stream::Cutter;
+use super::trees::{Tally, Trees};
+use super::walker::{Known, Step, Walker};
+use crate::error::{Error, Result};
+use crate::format::node::Stream;
+use crate::format::time::{Clock, Timestamp};
+use crate::monitor::Monitor;
+use crate::source::{MetadataReader, Walk};
+
+/// Steps on their way to the trees: enough to keep the readers busy past a large file.
+const STEPS: usize = 4_096;
+/// Batches on their way to the readers.
+const BATCHES: usize = 16;
+
+/// What the threads of a pass share.
+pub(crate) struct Pass<'p> {
+    pub(crate) store: &'p Store<'p>,
+    pub(crate) cutter: Cutter,
+    pub(crate) metadata: MetadataReader,
+    pub(crate) monitor: &'p dyn Monitor,
+    pub(crate) clock: &'p dyn Clock,
+    /// Chunks of large files for idle threads.
+    pub(crate) tasks: (Sender<Task>, Receiver<Task>),
+    pub(crate) threads: usize,
+    failed: AtomicBool,
+    failure: Mutex<Option<Error>>,
+}
+
+/// What a pass made.
+pub(crate) struct Passed<'k> {
+    pub(crate) root: Stream,
+    pub(crate) tally: Tally,
+    pub(crate) record: ParentWriter<'k>,
+}
+
+/// What a pass compares with and writes.
+pub(crate) struct Records<'k> {
+    pub(crate) parents: Vec<Known>,
+    pub(crate) writer: ParentWriter<'k>,
+}
+
+/// Called between steps, with the trees so far: where checkpoints are made.
+pub(crate) type Between<'b> = dyn FnMut(&mut Trees<'_, '_>) -> Result<()> + 'b;
+
+impl<'p> Pass<'p> {
+    pub(crate) fn new(
+        store: &'p Store<'p>,
+        monitor: &'p dyn Monitor,
+        clock: &'p dyn Clock,
+    ) -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            cutter: Cutter::new(&store.keys.names),
+            store,
+            metadata: MetadataReader::new(),
+            monitor,
+            clock,
+            tasks: bounded(threads),
+            threads,
+            failed: AtomicBool::new(false),
+            failure: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn share(&'p self) -> Sharing<'p> {
+        Sharing::new(self)
+    }
+
+    /// Keeps the first failure; the others follow from it.
+    fn fail(&self, error: Error) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if failure.is_none() || matches!(*failure, Some(Error::WorkerLost)) {
+            *failure = Some(error);
+        }
+        self.failed.store(true, Ordering::Release);
+    }
+
+    fn failure(&self) -> Error {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.take().unwrap_or(Error::WorkerLost)
+    }
+
+    /// Runs the pass. When it returns, everything is with the packer.
+    pub(crate) fn run<'k>(&'p self, walk: Walk, records: Records<'k>, between: &mut Between<'_>) -> Result<Passed<'k>> {
+        let passed = std::thread::scope(|scope| {
+            let (jobs, to_read) = bounded(BATCHES);
+            let (steps, to_build) = bounded(STEPS);
+            scope.spawn(move || {
+                let walker = Walker::new(self, records.parents, jobs, steps);
+                walker.run(walk).unwrap_or_else(|error| self.fail(error));
+            });
+            for _ in 0..self.threads {
+                let to_read = to_read.clone();
+                scope.spawn(move || self.read(&to_read).unwrap_or_else(|error| self.fail(error)));
+            }
+            drop(to_read);
+            self.build(to_build, records.writer, between).inspect_err(|_| self.failed.store(true, Ordering::Release))
+        });
+        match passed {
+            Err(Error::WorkerLost) => Err(self.failure()),
+            Ok(_) if self.has_failed() => Err(self.failure()),
+            other => other,
+        }
+    }
+
+    fn build<'k>(
+        &'p self,
+        steps: Receiver<Step>,
+        record: ParentWriter<'k>,
+        between: &mut Between<'_>,
+    ) -> Result<Passed<'k>> {
+        let mut trees = Trees::new(self, record)?;
+        for step in steps {
+            trees.take(step)?;
+            between(&mut trees)?;
+        }
+        if self.has_failed() {
+            return Err(Error::WorkerLost);
+        }
+        let (root, tally, record) = trees.finish()?;
+        Ok(Passed { root, tally, record })
+    }
+
+    /// A reading thread: chunks of large files first, then the next batch.
+    fn read(&'p self, batches: &Receiver<Vec<Leaf>>) -> Result<()> {
+        let mut reader = LeafReader::new(self)?;
+        loop {
+            if self.has_failed() {
+                return Ok(());
+            }
+            select_biased! {
+                recv(self.tasks.1) -> task => task.map_err(|_| Error::WorkerLost)?.run(reader.framer())?,
+                recv(batches) -> batch => match batch {
+                    Ok(batch) => self.read_batch(&mut reader, batch)?,
+                    // The walk is over. Whoever still reads a large file finishes it alone.
+                    Err(_) => return self.drain(&mut reader),
+                },
+            }
+        }
+    }
+
+    fn read_batch(&self, reader: &mut LeafReader<'p>, batch: Vec<Leaf>) -> Result<()> {
+        let mut outcomes: Vec<Outcome> = Vec::with_capacity(batch.len());
+        for leaf in &batch {
+            if self.monitor.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            outcomes.push(reader.read(&leaf.entry)?);
+        }
+        // Who sees an outcome may rely on its chunks being with the packer.
+        reader.framer().flush()?;
+        for (leaf, outcome) in batch.iter().zip(outcomes) {
+            leaf.slot.fill(outcome);
+        }
+        Ok(())
+    }
+
+    fn drain(&self, reader: &mut LeafReader<'p>) -> Result<()> {
+        while let Ok(task) = self.tasks.1.try_recv() {
+            task.run(reader.framer())?;
+        }
+        reader.framer().flush()
+    }
+}

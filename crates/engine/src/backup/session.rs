@@ -1,0 +1,325 @@
+//! The course of one backup: passes, segments, entries, and the look.
+
+use std::collections::HashSet;
+use std::io::Read;
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::Arc;
+
+use ownkey_crypto::{ChunkType, End, ObjectHash};
+
+use super::framer::{Framer, Store};
+use super::parent::{ParentWriter, Place};
+use super::pass::{Pass, Records};
+use super::stream::{Cutter, StreamWriter, list};
+use super::trees::{Tally, Trees};
+use super::walker::Known;
+use super::{Relied, Report, may_write, sources_key};
+use crate::error::{Error, Result};
+use crate::format::entry::{Event, LogPosition, PackName};
+use crate::format::layout;
+use crate::format::name::Name;
+use crate::format::node::{Metadata, Node, NodeKind, Stream};
+use crate::format::record::{Counts, SnapshotRecord};
+use crate::format::segment::{self, IndexedPack};
+use crate::format::time::Timestamp;
+use crate::format::tree::append_node;
+use crate::index::{Avoid, Claims, Index};
+use crate::io::Outgoing;
+use crate::log::Draft;
+use crate::monitor::{Figure, Monitor};
+use crate::packer::Packer;
+use crate::repository::Repository;
+use crate::source::Walk;
+use crate::state::Lock;
+
+/// Seconds between checkpoints: what an interruption costs at most, beside a file being read.
+const CHECKPOINT_SECONDS: i64 = 300;
+/// Body of a segment at which the next one begins.
+const SEGMENT_TARGET: usize = 8 << 20;
+
+/// A backup in progress.
+pub(super) struct Session<'r> {
+    repository: &'r mut Repository,
+    monitor: &'r dyn Monitor,
+    record: SnapshotRecord,
+    index: Arc<Index>,
+    relied: Relied,
+    /// Segments stored that no entry names yet.
+    unnamed: Vec<ObjectHash>,
+    tally: Tally,
+    packs: u64,
+    stored_bytes: u64,
+    _lock: Lock,
+}
+
+impl<'r> Session<'r> {
+    pub(super) fn begin(
+        repository: &'r mut Repository,
+        mut record: SnapshotRecord,
+        monitor: &'r dyn Monitor,
+    ) -> Result<Self> {
+        may_write(repository)?;
+        let lock = repository.state.lock()?;
+        // Another run may have ended since the repository was opened.
+        repository.look(monitor)?;
+        record.started = repository.environment.clock.now();
+        record.parent = repository.snapshots().iter().rev().find(|s| s.device == repository.me()).map(|s| s.id);
+        let index = Arc::new(Index::load(repository, &avoid(repository)?)?);
+        Ok(Self {
+            repository,
+            monitor,
+            record,
+            index,
+            relied: Relied::default(),
+            unnamed: Vec::new(),
+            tally: Tally::default(),
+            packs: 0,
+            stored_bytes: 0,
+            _lock: lock,
+        })
+    }
+
+    /// Reads the sources once; afterwards everything is stored and nothing is said.
+    pub(super) fn tree_pass(&mut self, walk: Walk) -> Result<()> {
+        let index = Arc::clone(&self.index);
+        let keys = Arc::clone(&self.repository.keys);
+        let claims = Claims::new(&index);
+        let packer = Packer::new(self.repository.io.clone(), Arc::clone(&keys), self.monitor);
+        let store = store(&keys, &claims, &packer, &index);
+        let clock = Arc::clone(&self.repository.environment.clock);
+        let pass = Pass::new(&store, self.monitor, clock.as_ref());
+        let seal = self.repository.state.parent_path(&sources_key(&self.record.paths));
+        let state_key = Arc::clone(&self.repository.state_key);
+        let place = Place::new(seal, &state_key);
+        let parents: Vec<Known> = place.read().into_iter().map(|reader| known(reader, &index)).collect();
+        let carried: HashSet<PackName> =
+            parents.iter().filter(|parent| parent.intact).flat_map(|parent| parent.reader.relied().clone()).collect();
+        self.relied.packs.extend(&carried);
+        let mut nonce = [0; 8];
+        keys.random().fill(&mut nonce)?;
+        let records = Records { parents, writer: ParentWriter::begin(&place, nonce)? };
+        let mut next_checkpoint = clock.now().seconds.saturating_add(CHECKPOINT_SECONDS);
+        let passed = pass.run(walk, records, &mut |trees| {
+            if clock.now().seconds >= next_checkpoint {
+                self.checkpoint(trees, &pass, &packer)?;
+                next_checkpoint = clock.now().seconds.saturating_add(CHECKPOINT_SECONDS);
+            }
+            Ok(())
+        })?;
+        if passed.tally.counts == Counts::default() && passed.tally.problems > 0 {
+            return Err(Error::NothingToBackUp);
+        }
+        self.warn_if_emptied(&passed.tally.counts);
+        self.store_index(packer.flush()?)?;
+        self.relied.packs.extend(pass.store.relied_packs());
+        passed.record.finish(self.relied.packs.clone())?;
+        self.finish_record(passed.root, passed.tally, &store);
+        Ok(())
+    }
+
+    /// A source that was full and is empty now is more likely an unmounted disk than a wish.
+    fn warn_if_emptied(&self, now: &Counts) {
+        let parent = self.repository.snapshots().into_iter().rev().find(|snapshot| Some(snapshot.id) == self.record.parent);
+        if now.files == 0 && parent.is_some_and(|parent| parent.record.counts.files > 0 && parent.record.paths == self.record.paths) {
+            self.monitor.note("the sources were full at the last backup and are empty now: is a disk not mounted?");
+        }
+    }
+
+    /// Stores a stream as the only file of the snapshot.
+    pub(super) fn stream_pass(&mut self, name: &str, content: &mut dyn Read) -> Result<()> {
+        let name = Name::new(name.as_bytes()).map_err(|invalid| Error::Source(invalid.to_string()))?;
+        let index = Arc::clone(&self.index);
+        let keys = Arc::clone(&self.repository.keys);
+        let claims = Claims::new(&index);
+        let packer = Packer::new(self.repository.io.clone(), Arc::clone(&keys), self.monitor);
+        let store = store(&keys, &claims, &packer, &index);
+        let cutter = Cutter::new(&keys.names);
+        let mut framer = Framer::new(&store)?;
+        let content = store_stream(content, &cutter, &mut framer, self.monitor)?;
+        let metadata = Metadata { mode: 0o600, mtime: self.record.started, ..Metadata::default() };
+        let bytes = content.length;
+        let node = Node { name, metadata, kind: NodeKind::File { size: bytes, content, extents: None } };
+        let mut encoded = Vec::new();
+        append_node(&node, &mut encoded);
+        let mut root = StreamWriter::new(ChunkType::Tree);
+        root.write(&encoded, &cutter, &mut framer)?;
+        let root = root.finish(&cutter, &mut framer)?;
+        framer.flush()?;
+        drop(framer);
+        self.store_index(packer.flush()?)?;
+        let counts = Counts { files: 1, bytes, ..Counts::default() };
+        let relied = store.relied_packs();
+        self.relied.packs.extend(relied);
+        self.finish_record(root, Tally { counts, read_files: 1, ..Tally::default() }, &store);
+        Ok(())
+    }
+
+    fn finish_record(&mut self, root: Stream, tally: Tally, store: &Store<'_>) {
+        let record = &mut self.record;
+        record.root = root;
+        record.counts = Counts { new_bytes: store.new_bytes(), ..tally.counts };
+        record.problems = tally.problems;
+        record.first_problems.clone_from(&tally.first_problems);
+        self.tally = tally;
+    }
+
+    /// Makes what is done so far browsable, and not to be done again.
+    fn checkpoint(&mut self, trees: &mut Trees<'_, '_>, pass: &Pass<'_>, packer: &Packer<'_>) -> Result<()> {
+        let root = trees.so_far()?;
+        let gate = pass.store.close_gate();
+        let stored = packer.flush();
+        drop(gate);
+        self.store_index(stored?)?;
+        self.relied.packs.extend(pass.store.relied_packs());
+        let record = SnapshotRecord {
+            root,
+            counts: trees.tally().counts,
+            problems: trees.tally().problems,
+            first_problems: trees.tally().first_problems.clone(),
+            ..self.record.clone()
+        };
+        let segments = std::mem::take(&mut self.unnamed);
+        self.put(Event::Checkpoint { segments }, Some(record))?;
+        trees.record().checkpoint(self.relied.packs.clone())
+    }
+
+    /// Stores the index of packs that are durable.
+    fn store_index(&mut self, packs: Vec<IndexedPack>) -> Result<()> {
+        self.packs += packs.len() as u64;
+        self.stored_bytes += packs.iter().map(|pack| u64::from(pack.length)).sum::<u64>();
+        self.relied.packs.extend(packs.iter().map(|pack| pack.name));
+        let mut batch = Vec::new();
+        let mut length = 0;
+        for pack in packs {
+            length += segment::encoded_length(&pack);
+            batch.push(pack);
+            if length >= SEGMENT_TARGET {
+                self.store_segment(&std::mem::take(&mut batch))?;
+                length = 0;
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { self.store_segment(&batch) }
+    }
+
+    fn store_segment(&mut self, packs: &[IndexedPack]) -> Result<()> {
+        let keys = &self.repository.keys;
+        let sealed = keys.writer().seal_segment(&segment::encode(packs), &keys.hedge)?;
+        let hash = sealed.hash();
+        self.stored_bytes += sealed.len() as u64;
+        self.monitor.count(Figure::BytesUploaded, sealed.len() as u64);
+        self.repository.io.create(&layout::segment(&hash), Outgoing::Object(sealed))?;
+        self.unnamed.push(hash);
+        self.relied.segments.insert(hash);
+        Ok(())
+    }
+
+    /// Puts the `Backup`, looks, and confirms. `None` if something relied on is condemned: then
+    /// the index is without it, and another pass is needed.
+    pub(super) fn confirm(&mut self) -> Result<Option<Report>> {
+        if self.monitor.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let segments = std::mem::take(&mut self.unnamed);
+        let record = self.record.clone();
+        let backup = self.put(Event::Backup { segments }, Some(record))?;
+        self.repository.look(self.monitor)?;
+        if self.relies_on_condemned() {
+            self.index = Arc::new(Index::load(self.repository, &avoid(self.repository)?)?);
+            self.relied = Relied::default();
+            return Ok(None);
+        }
+        self.put(Event::Confirm(backup), None)?;
+        Ok(Some(self.report(backup)))
+    }
+
+    fn relies_on_condemned(&self) -> bool {
+        let condemned = self.repository.logs.condemned();
+        condemned.packs.iter().any(|pack| self.relied.packs.contains(pack))
+            || condemned.segments.iter().any(|segment| self.relied.segments.contains(segment))
+    }
+
+    fn put(&mut self, event: Event, record: Option<SnapshotRecord>) -> Result<LogPosition> {
+        let time: Timestamp = self.repository.environment.clock.now();
+        self.repository.append(&Draft { event, record, time })
+    }
+
+    fn report(&self, backup: LogPosition) -> Report {
+        Report {
+            snapshot: backup.hash,
+            counts: self.record.counts,
+            read_files: self.tally.read_files,
+            problems: self.tally.problems,
+            packs: self.packs,
+            stored_bytes: self.stored_bytes,
+            started: self.record.started,
+            ended: self.repository.environment.clock.now(),
+        }
+    }
+}
+
+fn store<'s>(
+    keys: &'s crate::keyring::Keyring,
+    claims: &'s Claims<'s>,
+    packer: &'s Packer<'s>,
+    index: &Index,
+) -> Store<'s> {
+    Store {
+        keys,
+        claims,
+        packer,
+        new_bytes: AtomicU64::new(0),
+        relied: index.packs().iter().map(|_| AtomicBool::new(false)).collect(),
+        gate: RwLock::new(()),
+    }
+}
+
+fn known(reader: super::parent::ParentReader, index: &Index) -> Known {
+    let reliable: HashSet<PackName> = index.packs().iter().filter(|pack| pack.reliable).map(|pack| pack.name).collect();
+    let intact = reader.relied().is_subset(&reliable);
+    Known { reader, intact }
+}
+
+/// Packs that a check found damaged: their chunks are stored anew.
+fn avoid(repository: &Repository) -> Result<Avoid> {
+    let _ = repository;
+    Ok(Avoid::default())
+}
+
+/// Reads a stream to its end into chunks.
+fn store_stream(
+    content: &mut dyn Read,
+    cutter: &Cutter,
+    framer: &mut Framer<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Stream> {
+    let max = cutter.content.max();
+    let mut buffer = vec![0; 2 * max];
+    let (mut start, mut end, mut more) = (0, 0, true);
+    let (mut ids, mut length) = (Vec::new(), 0);
+    loop {
+        if monitor.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        while more && end - start < max {
+            if end == buffer.len() {
+                buffer.copy_within(start..end, 0);
+                (start, end) = (0, end - start);
+            }
+            match content.read(buffer.get_mut(end..).unwrap_or_default()) {
+                Ok(0) => more = false,
+                Ok(read) => end += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::Local { action: "read", path: "standard input".into(), source: error }),
+            }
+        }
+        let rest = buffer.get(start..end).unwrap_or_default();
+        let ends = if more { End::MoreFollows } else { End::Known };
+        let Some(cut) = cutter.content.cut(rest, ends).filter(|_| !rest.is_empty()) else { break };
+        ids.push(framer.put(ChunkType::Content, rest.get(..cut).unwrap_or(rest))?);
+        length += cut as u64;
+        start += cut;
+        monitor.count(Figure::BytesRead, cut as u64);
+    }
+    list(length, ids, cutter, framer)
+}

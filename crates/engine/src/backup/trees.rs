@@ -1,0 +1,215 @@
+//! The tree-building thread: nodes in the order of the walk become directories, and the last
+//! directory is the snapshot.
+
+use std::collections::{HashMap, HashSet};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use ownkey_crypto::ChunkType;
+
+use super::framer::Framer;
+use super::leaf::Outcome;
+use super::parent::ParentWriter;
+use super::pass::Pass;
+use super::stream::StreamWriter;
+use super::walker::{Links, Source, Step};
+use crate::error::Result;
+use crate::format::node::{Node, NodeKind, Stream};
+use crate::format::record::{Counts, FIRST_PROBLEMS};
+use crate::format::tree::append_node;
+use crate::monitor::{Figure, Problem};
+use crate::source::{FileId, Fingerprint};
+
+/// A directory that is being read.
+#[derive(Clone)]
+struct OpenDirectory {
+    /// `None` for the root of the snapshot, which has no node.
+    node: Option<Node>,
+    writer: StreamWriter,
+}
+
+/// What a pass found beside the tree.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    pub(crate) counts: Counts,
+    pub(crate) problems: u64,
+    pub(crate) first_problems: Vec<(Vec<u8>, String)>,
+    /// Files that were read because they are new or changed.
+    pub(crate) read_files: u64,
+}
+
+/// Builds the trees of one pass.
+pub(crate) struct Trees<'p, 'k> {
+    pass: &'p Pass<'p>,
+    framer: Framer<'p>,
+    record: ParentWriter<'k>,
+    open: Vec<OpenDirectory>,
+    links: HashMap<FileId, u64>,
+    groups: HashSet<u64>,
+    scratch: Vec<u8>,
+    tally: Tally,
+}
+
+impl<'p, 'k> Trees<'p, 'k> {
+    pub(crate) fn new(pass: &'p Pass<'p>, record: ParentWriter<'k>) -> Result<Self> {
+        let root = OpenDirectory { node: None, writer: StreamWriter::new(ChunkType::Tree) };
+        Ok(Self {
+            pass,
+            framer: Framer::new(pass.store)?,
+            record,
+            open: vec![root],
+            links: HashMap::new(),
+            groups: HashSet::new(),
+            scratch: Vec::new(),
+            tally: Tally::default(),
+        })
+    }
+
+    /// Takes the next step.
+    pub(crate) fn take(&mut self, step: Step) -> Result<()> {
+        match step {
+            Step::Enter { path, node, fingerprint, problems } => {
+                self.complain(&path, problems);
+                self.remember(&path, &fingerprint, &node)?;
+                self.tally.counts.directories += 1;
+                self.open.push(OpenDirectory { node: Some(node), writer: StreamWriter::new(ChunkType::Tree) });
+                Ok(())
+            }
+            Step::Leaf { path, source, links } => self.leaf(&path, source, links),
+            Step::Leave => self.leave(),
+            Step::Problem(problem) => {
+                self.problem(problem);
+                Ok(())
+            }
+        }
+    }
+
+    fn leaf(&mut self, path: &Path, source: Source, links: Links) -> Result<()> {
+        let (mut node, fingerprint, record) = match source {
+            Source::Unchanged(node, fingerprint) => (*node, fingerprint, true),
+            Source::Reading(slot) => {
+                let Outcome { node, problems } = slot.wait(self.pass)?;
+                let whole = problems.is_empty();
+                self.complain(path, problems);
+                let Some((mut node, fingerprint)) = node else { return Ok(()) };
+                // A slot is shared by the names of one inode; each has its own.
+                if let Some(name) = path.file_name().and_then(|name| crate::format::name::Name::new(name.as_bytes()).ok()) {
+                    node.name = name;
+                }
+                self.tally.read_files += u64::from(matches!(node.kind, NodeKind::File { .. }));
+                (node, fingerprint, whole)
+            }
+        };
+        node.metadata.link_group = match links {
+            Links::One => None,
+            Links::Several(id) => Some(self.link_group(id, path)),
+        };
+        if record {
+            self.remember(path, &fingerprint, &node)?;
+        }
+        if let NodeKind::File { size, .. } = &node.kind {
+            self.tally.counts.files += 1;
+            self.tally.counts.bytes += size;
+            self.pass.monitor.count(Figure::FilesDone, 1);
+            self.pass.monitor.count(Figure::BytesDone, *size);
+        } else {
+            self.tally.counts.others += 1;
+        }
+        self.add(&node)
+    }
+
+    /// The group of an inode with several names: made from its first path, so that trees stay
+    /// the same while it does.
+    fn link_group(&mut self, id: FileId, path: &Path) -> u64 {
+        if let Some(group) = self.links.get(&id) {
+            return *group;
+        }
+        let hash = self.pass.store.keys.names.chunk_id(ChunkType::List, path.as_os_str().as_bytes());
+        let mut group = hash.as_bytes().iter().take(8).fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)).max(1);
+        while !self.groups.insert(group) {
+            group = group.wrapping_add(1).max(1);
+        }
+        self.links.insert(id, group);
+        group
+    }
+
+    fn leave(&mut self) -> Result<()> {
+        // The walk leaves what it entered; the root stays.
+        let Some(OpenDirectory { node: Some(mut node), writer }) = self.open.pop_if(|open| open.node.is_some()) else {
+            return Ok(());
+        };
+        let content = writer.finish(&self.pass.cutter, &mut self.framer)?;
+        node.kind = NodeKind::Directory { content };
+        self.add(&node)
+    }
+
+    fn add(&mut self, node: &Node) -> Result<()> {
+        self.scratch.clear();
+        append_node(node, &mut self.scratch);
+        match self.open.last_mut() {
+            Some(directory) => directory.writer.write(&self.scratch, &self.pass.cutter, &mut self.framer),
+            None => Ok(()),
+        }
+    }
+
+    /// What changed within the clock's granularity is read again next time.
+    fn remember(&mut self, path: &Path, fingerprint: &Fingerprint, node: &Node) -> Result<()> {
+        if fingerprint.is_fresh_at(self.pass.now()) {
+            return Ok(());
+        }
+        self.record.add(path.as_os_str().as_bytes(), fingerprint, node)
+    }
+
+    fn complain(&mut self, path: &Path, problems: Vec<String>) {
+        for message in problems {
+            self.problem(Problem { path: path.to_owned(), message });
+        }
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        self.pass.monitor.problem(&problem);
+        self.tally.problems += 1;
+        if self.tally.first_problems.len() < FIRST_PROBLEMS {
+            let mut path = problem.path.into_os_string().into_encoded_bytes();
+            path.truncate(65_535);
+            let message = problem.message.chars().take(1_000).collect();
+            self.tally.first_problems.push((path, message));
+        }
+    }
+
+    /// The tree of everything so far, while the pass goes on.
+    pub(crate) fn so_far(&mut self) -> Result<Stream> {
+        let mut open = self.open.clone();
+        let mut below: Option<Node> = None;
+        while let Some(OpenDirectory { node, mut writer }) = open.pop() {
+            if let Some(below) = below.take() {
+                self.scratch.clear();
+                append_node(&below, &mut self.scratch);
+                writer.write(&self.scratch, &self.pass.cutter, &mut self.framer)?;
+            }
+            let content = writer.finish(&self.pass.cutter, &mut self.framer)?;
+            match node {
+                Some(node) => below = Some(Node { kind: NodeKind::Directory { content }, ..node }),
+                None => {
+                    self.framer.flush()?;
+                    return Ok(content);
+                }
+            }
+        }
+        Ok(Stream::default())
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    pub(crate) fn record(&mut self) -> &mut ParentWriter<'k> {
+        &mut self.record
+    }
+
+    /// Ends the pass: the root of the snapshot, what was found, and the record to seal.
+    pub(crate) fn finish(mut self) -> Result<(Stream, Tally, ParentWriter<'k>)> {
+        let root = self.so_far()?;
+        Ok((root, self.tally, self.record))
+    }
+}
