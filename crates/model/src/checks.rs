@@ -49,8 +49,9 @@ fn lost(model: &LookRule, world: &World) -> Set {
         world,
         view: &view,
     };
-    let located =
-        world.located_by(world.stored.segments) & world.stored.packs & !model.config.forged;
+    let located = world.located_by(world.stored.segments & known.named())
+        & world.stored.packs
+        & !model.config.forged;
     known.needs(Needing::Confirmed) & !world.claimed_by(located)
 }
 

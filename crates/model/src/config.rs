@@ -67,6 +67,10 @@ pub enum Mistake {
     CutReadFirst,
     /// A writer acknowledges without reading the roster after its Confirm.
     AcknowledgedUnlooked,
+    /// Locations are taken from a removed device's entries although its cut may void them.
+    DoubtfulNamesRelied,
+    /// A pruner counts segments that it listed and that no entry names.
+    UnnamedCounted,
     /// No mistake after all: a writer's look may ignore Condemns of segments, because a pruner may not delete
     /// a segment that is the last to locate a pack which stays.
     SegmentsUnlooked,
@@ -99,6 +103,15 @@ pub enum Rosters {
     Fixed,
     /// Devices join or are removed; every reading reads the roster.
     Live,
+}
+
+/// Which segments count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// Every segment that exists (coarser: nobody reads logs to learn of segments).
+    Existing,
+    /// Segments that an entry names which is not void (`docs/format.md` §10).
+    ByEntries,
 }
 
 /// Whether logs are folded, and where a run begins to read.
@@ -203,6 +216,8 @@ pub struct Config {
     pub roster: Rosters,
     /// Whether logs are folded.
     pub folds: Folds,
+    /// Which segments count.
+    pub naming: Naming,
     /// What may be condemned.
     pub plans: Plans,
     /// The deliberate mistake.
@@ -226,6 +241,7 @@ impl Config {
             grain: Grain::Coarse,
             roster: Rosters::Fixed,
             folds: Folds::None,
+            naming: Naming::Existing,
             plans: Plans::AnyPacks,
             mistake: Mistake::None,
         }

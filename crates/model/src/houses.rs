@@ -1,6 +1,6 @@
 //! The configurations: small worlds, each with the features that one part of the rule is about.
 
-use crate::config::{Config, Domain, Folds, Grain, Moves, Plans, Reads, Role, Rosters};
+use crate::config::{Config, Domain, Folds, Grain, Moves, Naming, Plans, Reads, Role, Rosters};
 use crate::world::{Set, Things, only};
 
 /// Chunk x alone.
@@ -346,6 +346,41 @@ pub fn removed_writer() -> Config {
     let base = Config::new(&[writer(X), pruner(), Role::Admin { removes: 0 }], &[X]);
     Config {
         roster: Rosters::Live,
+        ..base
+    }
+}
+
+/// A writer is removed whose segments another writer dedups against.
+#[must_use]
+pub fn removed_writer_and_dedup() -> Config {
+    let roles = [writer(X), writer(X), Role::Admin { removes: 0 }];
+    Config {
+        roster: Rosters::Live,
+        naming: Naming::ByEntries,
+        ..Config::new(&roles, &[])
+    }
+}
+
+/// As above, with a pruner beside them.
+#[must_use]
+pub fn removed_writer_dedup_and_prune() -> Config {
+    let roles = [writer(X), writer(X), pruner(), Role::Admin { removes: 0 }];
+    let base = Config::new(&roles, &[]);
+    Config {
+        roster: Rosters::Live,
+        naming: Naming::ByEntries,
+        passes: 1,
+        reads: Reads::Ascending,
+        ..base
+    }
+}
+
+/// A writer that may stop before its Backup, and a pruner that sees what it stored.
+#[must_use]
+pub fn unnamed_segments() -> Config {
+    let base = Config::new(&[past(X), writer(X), pruner()], &[X]);
+    Config {
+        naming: Naming::ByEntries,
         ..base
     }
 }

@@ -142,10 +142,9 @@ fn condemn(config: &Config, world: &World, me: usize) -> World {
     let mut next = world.clone();
     let names = world.agents[me].doomed;
     next.agents[me].of = next.put(me, Entry::Condemn { names });
-    if names.segments != 0 {
-        // Absence is looked at after the Condemn too, and asking at once is the worst moment to ask.
-        next.agents[me].listed_again = next.stored.packs;
-    }
+    // Absence is looked at after the Condemn too, and asking at once is the worst moment to ask.
+    let missing = next.located_by(names.segments) & !world.agents[me].listing.packs;
+    next.agents[me].listed_again = missing & next.stored.packs;
     match config.mistake {
         Mistake::PrunerUnlooked => {
             next.agents[me].may_go = names;

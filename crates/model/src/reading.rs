@@ -3,7 +3,7 @@
 //! A log is read to its end in one step: it only grows, so reading it entry by entry sees exactly what one
 //! atomic read at the moment of the final "absent" sees. Different logs are read at different moments.
 
-use crate::config::{Config, Folds, Mistake, Reads, Role, Rosters};
+use crate::config::{Config, Folds, Mistake, Naming, Reads, Role, Rosters};
 use crate::view::Known;
 use crate::world::{Entry, Phase, Set, World, numbers, only};
 
@@ -103,7 +103,7 @@ fn read_one(config: &Config, world: &mut World, me: usize, what: usize) {
     }
 }
 
-/// Logs device `me` must read. Writers heed Condemns and Spares alone, so only pruners' logs concern them.
+/// Logs device `me` must read. Where every existing segment counts, writers heed Condemns and Spares alone.
 fn followed(config: &Config, world: &World, me: usize) -> Set {
     let known = Known {
         config,
@@ -113,7 +113,7 @@ fn followed(config: &Config, world: &World, me: usize) -> Set {
     let writes = matches!(config.roles[me], Role::Writer { .. });
     let concerns = |device: &usize| match config.roles[*device] {
         Role::Pruner { .. } => *device != me,
-        Role::Writer { .. } => *device != me && !writes,
+        Role::Writer { .. } => *device != me && (!writes || config.naming == Naming::ByEntries),
         Role::Past { .. } | Role::Admin { .. } => false,
     };
     numbers(known.members())

@@ -28,7 +28,10 @@ pub fn may_go(known: Known<'_>, case: Case) -> Things {
     if known.config.mistake == Mistake::RepackUnlooked {
         others = others.without(case.mine);
     }
-    let segments = known_segments(known, case.listing);
+    let mut segments = known_segments(known, case.listing);
+    if known.config.mistake != Mistake::UnnamedCounted {
+        segments &= known.surely_named();
+    }
     let packs = packs_that_may_go(known, case, others, segments);
     let segments = match known.config.mistake {
         Mistake::SegmentUnchecked => case.doomed.segments,
@@ -56,7 +59,7 @@ pub fn known_segments(known: Known<'_>, listing: Things) -> Set {
 fn packs_that_may_go(known: Known<'_>, case: Case, others: Things, segments: Set) -> Set {
     let world = known.world;
     let needs = known.needs(Needing::Provisional);
-    let located = world.located_by(segments);
+    let located = world.located_by(segments | case.listing.segments);
     // A location is a pack and a segment that leads to it: a Condemn of either one spoils it.
     let leading = match known.config.mistake {
         Mistake::WitnessByCondemnedSegment => segments,

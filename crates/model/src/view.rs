@@ -3,7 +3,7 @@
 //! Logs only grow, so a view is a position in each of them, nothing else. A device that began at a fold also
 //! remembers where, because a fold may leave out Condemns of what is gone.
 
-use crate::config::{Config, Mistake};
+use crate::config::{Config, Mistake, Naming};
 use crate::world::{DEVICES, Entry, RosterEntry, Set, Things, World, only};
 
 /// Positions read: `seen[d]` entries of log `d`, the first `start[d]` of them through the fold at `start[d]`.
@@ -197,6 +197,40 @@ impl<'a> Known<'a> {
                     _ => None,
                 },
                 _ => None,
+            })
+    }
+
+    /// Segments that count, as far as this view can be sure for ever.
+    ///
+    /// Entries of a removed device that is not cut yet may become void; what only they name is not relied on.
+    #[must_use]
+    pub fn surely_named(self) -> Set {
+        let lenient = self.config.mistake == Mistake::DoubtfulNamesRelied;
+        let sure =
+            |device: &usize| lenient || !self.removed(*device) || self.cut(*device).is_some();
+        self.named_by((0..self.world.logs.len()).filter(sure))
+    }
+
+    /// Segments that count now: those that an entry which is not void names.
+    #[must_use]
+    pub fn named(self) -> Set {
+        self.named_by(0..self.world.logs.len())
+    }
+
+    fn named_by(self, devices: impl Iterator<Item = usize>) -> Set {
+        if self.config.naming == Naming::Existing {
+            return Set::MAX;
+        }
+        let at_start = (0..self.config.segments.len()).fold(0, |set, segment| set | only(segment));
+        devices
+            .flat_map(|device| self.entries(device))
+            .fold(at_start, |set, (_, entry)| {
+                set | match entry {
+                    Entry::Backup { relies, .. }
+                    | Entry::Checkpoint { relies, .. }
+                    | Entry::Repack { relies } => relies.segments,
+                    _ => 0,
+                }
             })
     }
 

@@ -9,9 +9,9 @@ use crate::view::View;
 pub type Set = u16;
 
 /// The most packs one configuration can ever create.
-pub const PACKS: usize = 14;
+pub const PACKS: usize = 16;
 /// The most index segments one configuration can ever create.
-pub const SEGMENTS: usize = 14;
+pub const SEGMENTS: usize = 16;
 /// The most devices of one configuration.
 pub const DEVICES: usize = 5;
 /// The most chunks of one configuration.

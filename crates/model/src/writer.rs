@@ -80,7 +80,13 @@ fn wanted(config: &Config, world: &World, me: usize) -> Set {
 /// Packs that chunks may be expected in: located by a standing segment, uncondemned, of the right domain.
 fn usable(config: &Config, world: &World, me: usize) -> Set {
     let condemned = heeded(config, world, me);
-    let segments = world.stored.segments & !condemned.segments;
+    let known = Known {
+        config,
+        world,
+        view: &world.agents[me].view,
+    };
+    let counted = known.surely_named() | config.written_by(me);
+    let segments = world.stored.segments & !condemned.segments & counted;
     let listed = match config.folds {
         Folds::Used if config.mistake != Mistake::FoldStartUnlisted => {
             world.agents[me].listing.packs
@@ -237,6 +243,8 @@ fn decide(config: &Config, mut world: World, me: usize) -> World {
     if config.mistake == Mistake::SegmentsUnlooked {
         met.segments = 0;
     }
+    // What only void entries name, or entries that may yet become void, is no location.
+    met.packs |= relies.packs & !world.located_by(known.surely_named() | relies.segments);
     if met.is_empty() {
         let put_next = config.mistake == Mistake::WriterLooksFirst;
         return enter(

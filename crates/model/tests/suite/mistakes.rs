@@ -187,3 +187,16 @@ fn ignoring_condemns_of_segments_in_a_writers_look_loses_nothing() {
         );
     }
 }
+
+#[test]
+fn relying_on_names_that_a_cut_may_void_is_caught() {
+    is_caught(
+        &houses::removed_writer_and_dedup(),
+        Mistake::DoubtfulNamesRelied,
+    );
+}
+
+#[test]
+fn counting_a_segment_that_no_entry_names_is_caught() {
+    is_caught(&houses::unnamed_segments(), Mistake::UnnamedCounted);
+}

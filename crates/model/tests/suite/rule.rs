@@ -259,3 +259,23 @@ fn snapshots_may_be_forgotten_at_any_moment() {
         &[ForgottenAndDeleted, Acknowledged, StoredAnew],
     );
 }
+
+#[test]
+fn only_segments_that_entries_name_count() {
+    holds(
+        "unnamed segments",
+        houses::unnamed_segments(),
+        &[PackDeleted, SegmentDeleted, Acknowledged, StoredAnew],
+    );
+    holds(
+        "removed writer and dedup",
+        houses::removed_writer_and_dedup(),
+        &[Acknowledged, StoredAnew, LateEntriesVoid],
+    );
+    let reaches = [PackDeleted, Acknowledged, LateEntriesVoid];
+    holds(
+        "removed writer, dedup, prune",
+        houses::removed_writer_dedup_and_prune(),
+        &reaches,
+    );
+}
