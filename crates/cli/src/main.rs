@@ -1,2 +1,32 @@
 //! The ownkey program.
-fn main() {}
+
+mod args;
+mod clock;
+mod commands;
+mod confirm;
+mod context;
+mod engine_failure;
+mod excludes;
+mod exit;
+mod failure;
+mod folders;
+mod founding;
+mod keys;
+mod kit;
+mod location;
+mod phrase;
+mod profile;
+mod program;
+mod prompt;
+mod secrets;
+mod session;
+mod signals;
+mod size;
+mod spec;
+mod stdin;
+mod strength;
+mod ui;
+
+fn main() -> std::process::ExitCode {
+    program::run()
+}

@@ -1,0 +1,132 @@
+//! The commands: one file each. This one lists them, grouped by task, and calls the right one.
+
+mod backup;
+mod completions;
+mod help;
+mod init;
+mod key;
+mod ls;
+mod man;
+mod restore;
+mod snapshots;
+mod version;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use crate::args::{Cli, Global};
+use crate::context::Context;
+use crate::exit::Class;
+use crate::failure::Failure;
+use crate::signals::Interrupt;
+use crate::ui::{Format, Ui};
+
+pub(crate) use snapshots::{described, short_id};
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a repository and its recovery kit
+    Init(init::InitArgs),
+    /// Save files and folders as a new snapshot
+    Backup(backup::BackupArgs),
+    /// List the snapshots
+    #[command(visible_alias = "list")]
+    Snapshots(snapshots::SnapshotsArgs),
+    /// List what is in a snapshot
+    Ls(ls::LsArgs),
+    /// Get files back
+    Restore(restore::RestoreArgs),
+    /// Who can open the repository
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages into a folder
+    Man(man::ManArgs),
+    /// Print the version
+    Version,
+    /// Explain a command, `excludes`, or `exit-codes`
+    Help(help::HelpArgs),
+}
+
+/// The order of the help: what people come for first, first.
+const GROUPS: [(&str, &[&str]); 5] = [
+    ("Be safe", &["init", "backup"]),
+    ("Get it back", &["restore"]),
+    ("Look at what is there", &["snapshots", "ls"]),
+    ("Keys", &["key"]),
+    ("This program", &["help", "version", "completions", "man"]),
+];
+
+impl Command {
+    /// What standard output carries while this command runs.
+    pub(crate) fn output(&self, global: &Global) -> Format {
+        global.format()
+    }
+}
+
+/// Does the command.
+pub(crate) fn run(cli: Cli, ui: &Arc<Ui>, interrupt: Interrupt) -> Result<Class, Failure> {
+    // These need no settings, and must work where the settings are broken.
+    match &cli.command {
+        Command::Completions(args) => return completions::run(ui, args),
+        Command::Man(args) => return man::run(ui, args),
+        Command::Version => return version::run(ui),
+        Command::Help(args) => return help::run(ui, args),
+        _ => {}
+    }
+    let cx = Context::new(cli.global, Arc::clone(ui), interrupt)?;
+    match &cli.command {
+        Command::Init(args) => init::run(&cx, args),
+        Command::Backup(args) => backup::run(&cx, args),
+        Command::Ls(args) => ls::run(&cx, args),
+        Command::Restore(args) => restore::run(&cx, args),
+        Command::Snapshots(args) => snapshots::run(&cx, args),
+        Command::Key(command) => key::run(&cx, command),
+        Command::Completions(_) | Command::Man(_) | Command::Version | Command::Help(_) => {
+            Ok(Class::Ok)
+        }
+    }
+}
+
+/// The commands by group, for the top of the help.
+pub(crate) fn listing(grammar: &clap::Command) -> String {
+    let mut out = String::new();
+    for (group, names) in GROUPS {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{group}:");
+        for name in names {
+            let about = grammar
+                .find_subcommand(name)
+                .and_then(clap::Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            let _ = writeln!(out, "  {name:<12} {about}");
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_lists_every_command_once() {
+        let grammar = crate::args::grammar();
+        let mut listed: Vec<&str> = GROUPS
+            .iter()
+            .flat_map(|(_, names)| names.iter().copied())
+            .collect();
+        listed.sort_unstable();
+        let mut known: Vec<&str> = grammar
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        known.sort_unstable();
+        assert_eq!(listed, known);
+    }
+}

@@ -1,0 +1,137 @@
+//! `ownkey snapshots`
+
+use ownkey_engine::repository::Snapshot;
+use serde_json::json;
+
+use crate::clock;
+use crate::context::Context;
+use crate::exit::Class;
+use crate::failure::Failure;
+use crate::keys::ObjectHash;
+use crate::session::Session;
+use crate::ui::table::{Align, Table};
+use crate::ui::{json as lines, sanitize, show};
+
+/// Which snapshots.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SnapshotsArgs {
+    /// Only those of this machine
+    #[arg(short = 'H', long, value_name = "NAME")]
+    host: Option<String>,
+    /// Only those with this tag
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+}
+
+impl SnapshotsArgs {
+    fn wants(&self, snapshot: &Snapshot) -> bool {
+        let record = &snapshot.record;
+        self.host.as_ref().is_none_or(|host| *host == record.host)
+            && self
+                .tag
+                .as_ref()
+                .is_none_or(|tag| record.tags.contains(tag))
+    }
+}
+
+/// Lists them, oldest first.
+pub(crate) fn run(cx: &Context, args: &SnapshotsArgs) -> Result<Class, Failure> {
+    let session = Session::open(cx)?;
+    let snapshots: Vec<Snapshot> = session
+        .repository
+        .snapshots()
+        .into_iter()
+        .filter(|snapshot| args.wants(snapshot))
+        .collect();
+    let mut table = Table::new(&[
+        ("id", Align::Left),
+        ("time", Align::Left),
+        ("host", Align::Left),
+        ("size", Align::Right),
+        ("tags", Align::Left),
+        ("paths", Align::Left),
+    ]);
+    for snapshot in &snapshots {
+        cx.ui.json("snapshot", described(snapshot))?;
+        table.row(row(snapshot));
+    }
+    if snapshots.is_empty() {
+        cx.ui
+            .line("there are no snapshots here yet; make one with: ownkey backup PATH…")?;
+        return Ok(Class::Ok);
+    }
+    for line in table.lines() {
+        cx.ui.line(&line)?;
+    }
+    cx.ui.remark(&show::counted(
+        snapshots.len() as u64,
+        "snapshot",
+        "snapshots",
+    ))?;
+    if session.repository.unfinished().is_some() {
+        cx.ui
+            .note("an interrupted backup of this machine is kept; the next backup goes on from it");
+    }
+    Ok(Class::Ok)
+}
+
+fn row(snapshot: &Snapshot) -> [String; 6] {
+    let record = &snapshot.record;
+    let mut paths: Vec<String> = record
+        .paths
+        .iter()
+        .map(|path| sanitize::bytes(path))
+        .collect();
+    if record.problems > 0 {
+        paths.push(format!(
+            "({})",
+            show::counted(record.problems, "problem", "problems")
+        ));
+    }
+    [
+        short_id(&snapshot.id),
+        clock::local(record.started.seconds, record.started.nanoseconds),
+        record.host.clone(),
+        show::size(record.counts.bytes),
+        record.tags.join(","),
+        paths.join(" "),
+    ]
+}
+
+/// As people call a snapshot.
+pub(crate) fn short_id(id: &ObjectHash) -> String {
+    id.to_string().chars().take(8).collect()
+}
+
+/// A snapshot for programs.
+pub(crate) fn described(snapshot: &Snapshot) -> serde_json::Value {
+    let record = &snapshot.record;
+    let paths: Vec<serde_json::Value> = record
+        .paths
+        .iter()
+        .map(|path| {
+            let mut entry = json!({});
+            lines::put_bytes(&mut entry, "path", path);
+            entry
+        })
+        .collect();
+    json!({
+        "id": snapshot.id.to_string(),
+        "short_id": short_id(&snapshot.id),
+        "time": clock::rfc3339(record.started.seconds, record.started.nanoseconds),
+        "hostname": record.host,
+        "username": record.user,
+        "tags": record.tags,
+        "paths": record.paths.iter().map(|path| String::from_utf8_lossy(path)).collect::<Vec<_>>(),
+        "path_list": paths,
+        "parent": record.parent.map(|parent| parent.to_string()),
+        "program_version": record.version,
+        "problems": record.problems,
+        "summary": {
+            "total_files_processed": record.counts.files,
+            "total_dirs_processed": record.counts.directories,
+            "total_bytes_processed": record.counts.bytes,
+            "data_added": record.counts.new_bytes,
+        },
+    })
+}

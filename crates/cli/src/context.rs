@@ -1,0 +1,181 @@
+//! Everything a command needs around it: settings, folders, time, randomness, a mouth, a stop sign.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ownkey_engine::environment::Environment;
+use ownkey_engine::format::time::{Clock, Timestamp};
+use tokio::runtime::Runtime;
+use zeroize::Zeroizing;
+
+use crate::args::{self, Global};
+use crate::failure::Failure;
+use crate::folders::{self, Folders};
+use crate::keys::OsRandom;
+use crate::location::{RepositoryUrl, WHERE_HINT};
+use crate::profile::{self, Profile};
+use crate::prompt::Prompt;
+use crate::secrets::{self, Kind, Sources};
+use crate::signals::Interrupt;
+use crate::ui::Ui;
+
+/// The surroundings of one run.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) profile: Profile,
+    pub(crate) ui: Arc<Ui>,
+    pub(crate) interrupt: Interrupt,
+}
+
+impl Context {
+    /// Reads the settings.
+    pub(crate) fn new(global: Global, ui: Arc<Ui>, interrupt: Interrupt) -> Result<Self, Failure> {
+        let file = folders::settings_file(args::environment())?;
+        let profile = profile::load(&file, global.profile.as_deref())?;
+        Ok(Self {
+            global,
+            profile,
+            ui,
+            interrupt,
+        })
+    }
+
+    /// Where the repository is: command line over environment over profile.
+    pub(crate) fn place(&self) -> Result<RepositoryUrl, Failure> {
+        self.place_if_told()?
+            .ok_or_else(|| Failure::usage("which repository?").hint(WHERE_HINT))
+    }
+
+    /// The same, if anybody told.
+    pub(crate) fn place_if_told(&self) -> Result<Option<RepositoryUrl>, Failure> {
+        let told = self.global.repo.clone();
+        let told = told.or_else(|| self.profile.repository.clone().map(OsString::from));
+        let here = std::env::current_dir().ok();
+        told.map(|written| RepositoryUrl::parse(&written, here.as_deref()))
+            .transpose()
+    }
+
+    /// A secret from wherever the user keeps it; only the password has flags and settings.
+    pub(crate) fn secret(&self, kind: Kind) -> Result<Option<Zeroizing<String>>, Failure> {
+        let of_environment = Sources::of_environment(args::environment(), kind.variable);
+        if kind.variable != secrets::PASSWORD.variable {
+            return secrets::find(kind, &[of_environment]);
+        }
+        let of_profile = Sources {
+            value: None,
+            file: self.profile.password_file.clone(),
+            command: self.profile.password_command.clone().map(OsString::from),
+        };
+        secrets::find(
+            kind,
+            &[self.global.password_sources(), of_environment, of_profile],
+        )
+    }
+
+    /// Somebody to ask, if there is anybody.
+    pub(crate) fn prompt(&self) -> Option<Prompt<'_>> {
+        Prompt::find(&self.interrupt)
+    }
+
+    /// What the engine is given, with the threads that its storage runs on.
+    pub(crate) fn engine(&self) -> Result<EngineRoom, Failure> {
+        let Folders { state, cache } = Folders::find(args::environment())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(STORAGE_THREADS)
+            .enable_time()
+            .build()
+            .map_err(|error| Failure::other("cannot start threads").caused_by(&error))?;
+        let environment = Environment {
+            clock: Arc::new(SystemClock),
+            random: Arc::new(OsRandom),
+            state,
+            cache,
+            runtime: runtime.handle().clone(),
+        };
+        Ok(EngineRoom {
+            environment,
+            runtime,
+        })
+    }
+}
+
+/// Storage futures wait more than they compute.
+const STORAGE_THREADS: usize = 2;
+
+/// The engine's surroundings; the runtime lives as long as they do.
+pub(crate) struct EngineRoom {
+    pub(crate) environment: Environment,
+    pub(crate) runtime: Runtime,
+}
+
+/// The system's clock.
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        now(SystemTime::now())
+    }
+}
+
+fn now(time: SystemTime) -> Timestamp {
+    let (seconds, nanoseconds) = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => (
+            i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+            after.subsec_nanos(),
+        ),
+        Err(before) => {
+            // Rounded down: what is left over counts forward from the second before.
+            let before = before.duration();
+            let seconds = -i64::try_from(before.as_secs()).unwrap_or(i64::MAX);
+            match before.subsec_nanos() {
+                0 => (seconds, 0),
+                nanoseconds => (seconds.saturating_sub(1), 1_000_000_000 - nanoseconds),
+            }
+        }
+    };
+    Timestamp::new(seconds, nanoseconds).unwrap_or_default()
+}
+
+/// What this machine is called.
+pub(crate) fn host_name() -> String {
+    let name = rustix::system::uname();
+    let text = name.nodename().to_string_lossy().into_owned();
+    if text.is_empty() {
+        "unknown".to_owned()
+    } else {
+        text
+    }
+}
+
+/// Who runs this: the name in the environment is enough, for it is only shown.
+pub(crate) fn user_name() -> String {
+    ["USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()))
+        .unwrap_or_else(|| rustix::process::getuid().as_raw().to_string())
+}
+
+/// A path of the command line, made absolute without resolving links.
+pub(crate) fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        Failure::usage(format!("{} leads nowhere", path.display())).caused_by(&error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn moments_before_1970_round_down() {
+        let moment = now(UNIX_EPOCH - Duration::from_millis(1500));
+        assert_eq!((moment.seconds, moment.nanoseconds), (-2, 500_000_000));
+        let moment = now(UNIX_EPOCH + Duration::from_millis(1500));
+        assert_eq!((moment.seconds, moment.nanoseconds), (1, 500_000_000));
+    }
+}

@@ -1,0 +1,111 @@
+//! From the engine's errors to a sentence, a code, and what to do next.
+
+use ownkey_engine::{Class as EngineClass, Error, Lie};
+
+use crate::exit::Class;
+use crate::failure::Failure;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let class = class(error.class());
+        let mut failure = Self::new(class, error.to_string());
+        if let Some(source) = std::error::Error::source(&error) {
+            failure = failure.caused_by(source);
+        }
+        for hint in hints(&error, class) {
+            failure = failure.hint(hint);
+        }
+        failure
+    }
+}
+
+/// The engine's classes as the program's.
+fn class(class: EngineClass) -> Class {
+    match class {
+        EngineClass::Failure => Class::Failure,
+        EngineClass::NoRepository => Class::NoRepository,
+        EngineClass::WrongCredential => Class::WrongCredential,
+        EngineClass::Damage => Class::Damage,
+        EngineClass::StorageLied => Class::StorageLied,
+        EngineClass::Unreachable => Class::Unreachable,
+        EngineClass::Full => Class::Full,
+        EngineClass::Cancelled => Class::Interrupted,
+    }
+}
+
+fn hints(error: &Error, class: Class) -> Vec<&'static str> {
+    match (error, class) {
+        (Error::NoRepository(_), _) => vec![
+            "check the path, and that the disk is mounted",
+            "to make a new repository there: ownkey init, or ownkey setup for everything at once",
+        ],
+        (Error::RepositoryExists(_), _) => {
+            vec!["to use it: ownkey backup; to make another one, give another place"]
+        }
+        (Error::NotEnrolled(_), _) => vec![
+            "give the password (OWNKEY_PASSWORD_FILE, --password-command), or the recovery key when asked",
+        ],
+        (Error::WrongCredential { .. }, _) => vec![
+            "check the keyboard layout and caps lock; nothing was changed and nothing is locked by trying",
+            "the recovery key of the kit opens it too: type it when asked for the password",
+        ],
+        (Error::NoGrant, _) => {
+            vec!["the recovery key of the kit opens it, if this machine was removed"]
+        }
+        (Error::Lie(Lie::IdentityCopied), _) => {
+            vec![
+                "if this machine was cloned or restored from an image, remove its state folder and open the repository with the password",
+            ]
+        }
+        (Error::Lie(_), _) => vec![
+            "do not delete anything: ask who else can write to that storage, and whether it was restored from a copy",
+            "what is shown may be an older state; backups made since may be missing from it",
+        ],
+        (Error::NoSnapshot(_) | Error::AmbiguousSnapshot { .. }, _) => {
+            vec!["`ownkey snapshots` lists them; `latest` and `latest~1` are names too"]
+        }
+        (Error::NoPath(_), _) => vec!["`ownkey ls SNAPSHOT` lists what is in it"],
+        (Error::StateTampered(_), _) => vec![
+            "this machine's memory of the repository cannot be trusted; ask who had access to its state folder",
+        ],
+        (Error::Locked, _) => {
+            vec!["wait until the other run has ended; it cannot be left over from a crash"]
+        }
+        (Error::NothingToBackUp, _) => vec!["check the paths, and as which user this runs"],
+        (Error::WorkerLost, _) => {
+            vec!["nothing stored is lost; run it again, and report what was printed above"]
+        }
+        (_, Class::Damage) => vec![
+            "`ownkey check --read-data` names every file concerned; files that still exist are stored anew by the next backup",
+        ],
+        (_, Class::Full) => {
+            vec!["free space there and run the same command again; nothing stored is lost"]
+        }
+        (_, Class::Unreachable) => {
+            vec!["check the connection or the disk, then run the same command again"]
+        }
+        (_, Class::Interrupted) => vec!["run the same command again to go on"],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_keep_their_class_and_say_what_to_do() {
+        let wrong = Failure::from(Error::WrongCredential {
+            credential: "password",
+            tried: 2,
+        });
+        assert_eq!(wrong.class, Class::WrongCredential);
+        assert!(!wrong.hints.is_empty());
+        let none = Failure::from(Error::NoRepository("/x".to_owned()));
+        assert_eq!(none.class, Class::NoRepository);
+        assert!(none.hints.iter().any(|hint| hint.contains("ownkey init")));
+        let lie = Failure::from(Error::Lie(Lie::RosterForked(3)));
+        assert_eq!(lie.class, Class::StorageLied);
+        assert_eq!(Failure::from(Error::Cancelled).class, Class::Interrupted);
+    }
+}

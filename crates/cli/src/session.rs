@@ -1,0 +1,174 @@
+//! From a place and a credential to an open repository.
+
+use std::sync::Arc;
+
+use ownkey_engine::environment::Environment;
+use ownkey_engine::monitor::Monitor;
+use ownkey_engine::repository::{self, Credential, Repository};
+use ownkey_engine::{Class as EngineClass, Error};
+use ownkey_storage::{LocalStorage, Storage, StorageError};
+use zeroize::Zeroizing;
+
+use crate::context::{Context, EngineRoom};
+use crate::exit::Class;
+use crate::failure::Failure;
+use crate::keys::{KitSecret, Password, RecoveryKey, RecoveryKeyError};
+use crate::location::RepositoryUrl;
+use crate::secrets::{KIT_SECRET, PASSWORD, RECOVERY_KEY};
+use crate::ui::progress::{Progress, Work};
+
+/// An open repository with the threads its storage runs on.
+pub(crate) struct Session {
+    pub(crate) repository: Repository,
+    pub(crate) place: RepositoryUrl,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) room: EngineRoom,
+}
+
+impl Session {
+    /// Opens the repository the settings name.
+    pub(crate) fn open(cx: &Context) -> Result<Self, Failure> {
+        let place = cx.place()?;
+        let room = cx.engine()?;
+        let storage = storage(&room, &place)?;
+        Self::unlock(cx, place, room, storage)
+    }
+
+    /// Opens the repository in a storage that is open.
+    pub(crate) fn unlock(
+        cx: &Context,
+        place: RepositoryUrl,
+        room: EngineRoom,
+        storage: Arc<dyn Storage>,
+    ) -> Result<Self, Failure> {
+        let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
+        let door = Door {
+            cx,
+            environment: &room.environment,
+            storage: &storage,
+            monitor: &monitor,
+        };
+        let repository = door.open()?;
+        monitor.finish();
+        Ok(Self {
+            repository,
+            place,
+            storage,
+            room,
+        })
+    }
+}
+
+/// Opens an existing storage.
+pub(crate) fn storage(
+    room: &EngineRoom,
+    place: &RepositoryUrl,
+) -> Result<Arc<dyn Storage>, Failure> {
+    let opened = room.runtime.block_on(LocalStorage::open(place.folder()));
+    Ok(Arc::new(opened.map_err(storage_failure)?))
+}
+
+/// Opens the storage of a repository that is to be made; makes its folder if there is none.
+pub(crate) fn new_storage(
+    room: &EngineRoom,
+    place: &RepositoryUrl,
+) -> Result<Arc<dyn Storage>, Failure> {
+    let made = room
+        .runtime
+        .block_on(LocalStorage::create_root(place.folder()));
+    Ok(Arc::new(made.map_err(storage_failure)?))
+}
+
+/// A storage's error, which the engine's table maps like its own.
+pub(crate) fn storage_failure(error: StorageError) -> Failure {
+    Error::from(error).into()
+}
+
+/// Wrong answers on a terminal before the program gives up.
+const TRIES: usize = 3;
+
+struct Door<'a> {
+    cx: &'a Context,
+    environment: &'a Environment,
+    storage: &'a Arc<dyn Storage>,
+    monitor: &'a dyn Monitor,
+}
+
+impl Door<'_> {
+    /// This machine's own key if it has one; else what the settings hold; else what is typed.
+    fn open(&self) -> Result<Repository, Failure> {
+        if repository::is_enrolled(self.environment, self.storage)? {
+            return Ok(self.with(Credential::Device)?);
+        }
+        if let Some(text) = self.cx.secret(RECOVERY_KEY)? {
+            let key = recovery_key(&text)?;
+            return Ok(self.with(Credential::RecoveryKey(&key))?);
+        }
+        let kit = kit_secret(self.cx)?;
+        if let Some(password) = self.cx.secret(PASSWORD)? {
+            return Ok(self.with(Credential::Password(
+                &Password::new(&password),
+                kit.as_ref(),
+            ))?);
+        }
+        self.ask(kit.as_ref())
+    }
+
+    fn with(&self, credential: Credential<'_>) -> Result<Repository, Error> {
+        repository::open(self.environment, self.storage, credential, self.monitor)
+    }
+
+    fn ask(&self, kit: Option<&KitSecret>) -> Result<Repository, Failure> {
+        let Some(prompt) = self.cx.prompt() else {
+            return Err(no_credential());
+        };
+        let mut left = TRIES;
+        loop {
+            let typed = prompt.ask_secret("password or recovery key: ")?;
+            let opened = match RecoveryKey::parse(&typed) {
+                Ok(parsed) => self.with(Credential::RecoveryKey(&parsed.key)),
+                Err(_) => self.with(Credential::Password(&Password::new(&typed), kit)),
+            };
+            left -= 1;
+            match opened {
+                Err(error) if error.class() == EngineClass::WrongCredential && left > 0 => {
+                    prompt.show("that does not open this repository; try again")?;
+                }
+                opened => return Ok(opened?),
+            }
+        }
+    }
+}
+
+/// What to say where nobody can be asked.
+fn no_credential() -> Failure {
+    Failure::new(
+        Class::WrongCredential,
+        "this machine has no key of this repository, and no password was given",
+    )
+    .hint("give it with --password-file, --password-command or OWNKEY_PASSWORD, or run this on a terminal")
+    .hint("or give the kit's recovery key with OWNKEY_RECOVERY_KEY_FILE")
+}
+
+/// The kit secret, if the user has one.
+fn kit_secret(cx: &Context) -> Result<Option<KitSecret>, Failure> {
+    let Some(text) = cx.secret(KIT_SECRET)? else {
+        return Ok(None);
+    };
+    let parsed = KitSecret::parse(&text).map_err(|error| unreadable("kit secret", error))?;
+    Ok(Some(parsed.key))
+}
+
+fn recovery_key(text: &Zeroizing<String>) -> Result<RecoveryKey, Failure> {
+    let parsed = RecoveryKey::parse(text).map_err(|error| unreadable("recovery key", error))?;
+    Ok(parsed.key)
+}
+
+fn unreadable(noun: &str, error: RecoveryKeyError) -> Failure {
+    Failure::new(
+        Class::WrongCredential,
+        format!("the {noun} cannot be read as one"),
+    )
+    .caused_by(&error)
+    .hint("compare it with the kit, group by group")
+}
