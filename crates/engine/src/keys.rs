@@ -1,0 +1,7 @@
+//! The secrets a program passes in and shows, from the crypto core. A program needs no other way
+//! to that core, and has none.
+
+pub use ownkey_crypto::{
+    Capabilities, KdfCost, KitSecret, ObjectHash, OsRandom, Parsed, Password, Random, RandomFailed, RecoveryKey,
+    RecoveryKeyError, RepoId,
+};
