@@ -144,6 +144,7 @@ impl Boundaries {
 
     /// The first content-defined end, if any.
     fn search(&self, data: &[u8]) -> Option<usize> {
+        let mut blocks = vec![aes::Block::default(); BATCH];
         let mut from = self.limits.min;
         let target = 1usize << self.limits.bits;
         while from <= data.len() {
@@ -154,66 +155,119 @@ impl Boundaries {
             } else {
                 last
             };
-            if let Some(cut) = self.search_batch(data, from, last) {
-                return Some(cut);
+            // The window of the first position begins here; min ≥ 64.
+            let bytes = data.get(from.saturating_sub(WINDOW)..last)?;
+            if let Some(offset) = self.search_batch(bytes, &mut blocks, self.limits.mask(from)) {
+                return Some(from.saturating_add(offset));
             }
             from = last.saturating_add(1);
         }
         None
     }
-}
 
-/// Positions examined at once; their AES blocks stay in the first-level cache.
-const BATCH: usize = 1024;
-
-/// x · a.
-pub(crate) fn times_x(a: u64) -> u64 {
-    (a << 1) ^ (REDUCTION & (a >> 63).wrapping_neg())
-}
-
-impl Boundaries {
-    fn search_batch(&self, data: &[u8], first: usize, last: usize) -> Option<usize> {
-        let mask = self.limits.mask(first);
-        let window = data.get(first.checked_sub(WINDOW)?..last)?;
-        let mut blocks = [aes::Block::default(); BATCH];
-        let (warm_up, entering) = window.split_at_checked(WINDOW)?;
-        let mut digest = [0u64; 2];
-        for &byte in warm_up {
-            digest = self.step(digest, byte, None);
-        }
-        let count = entering.len().saturating_add(1);
+    /// Which of the positions after the first 64 of `bytes`, counted from there, is the first whose bits are zero.
+    fn search_batch(&self, bytes: &[u8], blocks: &mut [aes::Block], mask: u64) -> Option<usize> {
+        let count = bytes.len().saturating_sub(WINDOW).saturating_add(1);
         let blocks = blocks.get_mut(..count)?;
-        let (start, rest) = blocks.split_first_mut()?;
-        store(start, digest);
-        for ((block, &entering), &leaving) in rest.iter_mut().zip(entering).zip(window) {
-            digest = self.step(digest, entering, Some(leaving));
-            store(block, digest);
+        match (bytes.first_chunk(), blocks.first_chunk_mut()) {
+            (Some(bytes), Some(whole)) => self.digest_lanes(bytes, whole),
+            _ => self.digest_run(bytes, blocks),
         }
         self.cipher.encrypt_blocks(blocks);
-        let hit = blocks.iter().position(|block| {
+        let is_hit = |block: &aes::Block| {
             let low = block
                 .first_chunk::<8>()
                 .map_or(u64::MAX, |low| u64::from_le_bytes(*low));
             low & mask == 0
-        });
-        hit.map(|offset| first.saturating_add(offset))
+        };
+        // Almost every batch has no hit: one pass without branches tells, and only then the place is looked for.
+        let any = blocks.iter().fold(false, |any, block| any | is_hit(block));
+        if any {
+            blocks.iter().position(is_hit)
+        } else {
+            None
+        }
     }
 
-    fn step(&self, [d0, d1]: [u64; 2], entering: u8, leaving: Option<u8>) -> [u64; 2] {
-        let at = |table: &[[u64; 2]; 256], byte: u8| {
-            table.get(usize::from(byte)).copied().unwrap_or_default()
-        };
-        let [e0, e1] = at(&self.enter, entering);
-        let [l0, l1] = leaving.map_or([0; 2], |byte| at(&self.leave, byte));
-        [times_x(d0) ^ e0 ^ l0, times_x(d1) ^ e1 ^ l1]
+    /// Digests of consecutive windows, one after the other.
+    fn digest_run(&self, bytes: &[u8], blocks: &mut [aes::Block]) {
+        let (warm_up, entering) = bytes.split_at_checked(WINDOW).unwrap_or((bytes, &[]));
+        let mut digest = self.digest(warm_up);
+        let mut blocks = blocks.iter_mut();
+        if let Some(first) = blocks.next() {
+            *first = block(digest);
+        }
+        for ((place, &entering), &leaving) in blocks.zip(entering).zip(bytes) {
+            digest = self.roll(digest, entering, leaving);
+            *place = block(digest);
+        }
+    }
+
+    /// The same for a whole batch, as lanes that run side by side: a digest needs the one before it, so one lane alone
+    /// would wait for its own results most of the time.
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "lane < LANES and i < LANE, so lane * LANE + i < BATCH: the compiler proves it and leaves out the checks"
+    )]
+    fn digest_lanes(&self, bytes: &[u8; BATCH_BYTES], blocks: &mut [aes::Block; BATCH]) {
+        let mut digests = [[0u64; 2]; LANES];
+        for (lane, digest) in digests.iter_mut().enumerate() {
+            *digest = self.digest(&bytes[lane * LANE..lane * LANE + WINDOW]);
+            blocks[lane * LANE] = block(*digest);
+        }
+        for i in 1..LANE {
+            for (lane, digest) in digests.iter_mut().enumerate() {
+                let at = lane * LANE + i;
+                *digest = self.roll(*digest, bytes[at + WINDOW - 1], bytes[at - 1]);
+                blocks[at] = block(*digest);
+            }
+        }
+    }
+
+    /// Of one window.
+    fn digest(&self, window: &[u8]) -> [u64; 2] {
+        window.iter().fold([0; 2], |digest, &byte| {
+            let [d0, d1] = digest.map(times_x);
+            let [e0, e1] = look_up(&self.enter, byte);
+            [d0 ^ e0, d1 ^ e1]
+        })
+    }
+
+    /// Of the next window.
+    #[inline(always)]
+    fn roll(&self, digest: [u64; 2], entering: u8, leaving: u8) -> [u64; 2] {
+        let [d0, d1] = digest.map(times_x);
+        let [e0, e1] = look_up(&self.enter, entering);
+        let [l0, l1] = look_up(&self.leave, leaving);
+        [d0 ^ (e0 ^ l0), d1 ^ (e1 ^ l1)]
     }
 }
 
+/// Lanes that run side by side, and positions in each.
+const LANES: usize = 4;
+const LANE: usize = 512;
+/// Positions examined at once; their AES blocks (32 KiB) stay in the fast caches.
+const BATCH: usize = LANES * LANE;
+/// Bytes whose windows end at so many positions.
+const BATCH_BYTES: usize = BATCH + WINDOW - 1;
+
+/// x · a.
+#[inline(always)]
+pub(crate) fn times_x(a: u64) -> u64 {
+    (a << 1) ^ (REDUCTION & (a >> 63).wrapping_neg())
+}
+
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "a byte is below 256")]
+fn look_up(table: &[[u64; 2]; 256], byte: u8) -> [u64; 2] {
+    table[usize::from(byte)]
+}
+
 /// LE64(d_0) ‖ LE64(d_1).
-fn store(block: &mut aes::Block, [d0, d1]: [u64; 2]) {
-    let (low, high) = block.split_at_mut(8);
-    low.copy_from_slice(&d0.to_le_bytes());
-    high.copy_from_slice(&d1.to_le_bytes());
+#[inline(always)]
+fn block([d0, d1]: [u64; 2]) -> aes::Block {
+    (u128::from(d0) | u128::from(d1) << 64).to_le_bytes().into()
 }
 
 #[cfg(test)]
