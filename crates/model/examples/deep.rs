@@ -9,7 +9,7 @@ use ownkey_model::config::{Plans, Reads};
 use ownkey_model::{Config, LookRule, houses};
 use stateright::{Checker, Model};
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 fn main() {
     let wanted = std::env::args().nth(1).unwrap_or_default();
@@ -68,9 +68,10 @@ fn worlds() -> Vec<(&'static str, Config)> {
             },
         ),
         (
-            "pairs, atomic looks, 3 passes",
+            "pairs, atomic looks, packs alone, 3 passes",
             Config {
                 reads: Reads::Atomic,
+                plans: Plans::GreedyPacksAlone,
                 ..pairs
             },
         ),

@@ -128,6 +128,8 @@ pub enum Folds {
 pub enum Plans {
     /// All that is not needed, keeping one smallest set of packs that covers what is; segments follow.
     Greedy,
+    /// As greedy, and no segment at all (one kind of thing, as in a model without segments).
+    GreedyPacksAlone,
     /// Every set of listed packs; segments that would locate nothing else follow.
     AnyPacks,
     /// Every set of listed packs and every set of listed segments.

@@ -29,12 +29,12 @@ fn doomed_choices(config: &Config, world: &World, me: usize) -> Vec<Things> {
             .fold(0, |set, one| set | only(one));
         Things { packs, segments }
     };
+    let alone = |packs| Things { packs, segments: 0 };
     let choices: Vec<Things> = match config.plans {
         Plans::Greedy => greedy(config, world, me).into_iter().map(follow).collect(),
         Plans::AnyPacks => subsets(listing.packs).map(follow).collect(),
-        Plans::PacksAlone => subsets(listing.packs)
-            .map(|packs| Things { packs, segments: 0 })
-            .collect(),
+        Plans::GreedyPacksAlone => greedy(config, world, me).into_iter().map(alone).collect(),
+        Plans::PacksAlone => subsets(listing.packs).map(alone).collect(),
         Plans::Anything => {
             let all =
                 |packs| subsets(listing.segments).map(move |segments| Things { packs, segments });
