@@ -99,9 +99,11 @@ impl Fingerprint {
 
     /// Whether the file changed so shortly before `now` that a second change could have left the
     /// same times: a clock tick, or the coarse times of FAT, may hide it.
+    ///
+    /// Only `ctime` tells: every change sets it to the kernel's clock, while `mtime` is what
+    /// somebody wanted it to be, the year 2100 for example.
     pub fn is_fresh_at(&self, now: Timestamp) -> bool {
-        let newest = self.mtime.max(self.ctime);
-        newest.seconds >= now.seconds.saturating_sub(FRESH_SECONDS)
+        self.ctime.seconds >= now.seconds.saturating_sub(FRESH_SECONDS)
     }
 }
 

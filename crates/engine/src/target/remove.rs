@@ -246,33 +246,37 @@ mod tests {
     }
 
     #[test]
-    fn a_mounted_file_system_stays_and_is_told_once() {
+    fn what_is_mounted_stays_and_is_told_even_on_the_same_device() {
         let temp = tempfile::tempdir().unwrap();
-        let inner = temp.path().join("d/inner");
+        let bound = tempfile::tempdir().unwrap();
+        let (inner, bind) = (temp.path().join("d/inner"), temp.path().join("d/bind"));
         std_fs::create_dir_all(&inner).unwrap();
-        let mount = |program: &str, arguments: &[&OsStr]| {
+        std_fs::create_dir_all(&bind).unwrap();
+        std_fs::write(bound.path().join("precious"), b"x").unwrap();
+        let run = |program: &str, arguments: &[&OsStr]| {
             let status = std::process::Command::new(program).args(arguments).output();
             status.is_ok_and(|output| output.status.success())
         };
-        if !mount(
-            "mount",
-            &[
-                "-t".as_ref(),
-                "tmpfs".as_ref(),
-                "none".as_ref(),
-                inner.as_ref(),
-            ],
-        ) {
+        let (kind, none) = (OsStr::new("tmpfs"), OsStr::new("none"));
+        if !run("mount", &["-t".as_ref(), kind, none, inner.as_ref()]) {
             println!("skipped: mounting needs root");
             return;
         }
+        let is_bound = run(
+            "mount",
+            &["--bind".as_ref(), bound.path().as_ref(), bind.as_ref()],
+        );
         std_fs::write(inner.join("precious"), b"x").unwrap();
         let removed = remove_extra(&open(temp.path()), temp.path(), |_| false);
-        let stays = inner.join("precious").exists();
-        assert!(mount("umount", &[inner.as_ref()]));
-        assert!(stays);
-        assert_eq!(removed.problems.len(), 1, "{:?}", removed.problems);
-        assert_eq!(removed.problems[0].path, inner);
+        let stays = inner.join("precious").exists() && bound.path().join("precious").exists();
+        assert!(run("umount", &[inner.as_ref()]) && run("umount", &[bind.as_ref()]));
+        assert!(is_bound && stays);
+        let told: Vec<_> = removed
+            .problems
+            .iter()
+            .map(|problem| &problem.path)
+            .collect();
+        assert_eq!(told, [&bind, &inner]);
     }
 
     #[test]

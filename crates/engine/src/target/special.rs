@@ -406,4 +406,25 @@ mod tests {
             (after.mode(), after.mtime())
         );
     }
+
+    #[test]
+    fn what_belongs_to_somebody_else_was_not_made_by_this_restore() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = Target::at(temp.path());
+        let partial = target.partials.next().unwrap();
+        let planted = temp.path().join(partial.as_os_str());
+        fs::mkfifoat(fs::CWD, &planted, Mode::RWXU).unwrap();
+        let pipe = node(b"pipe", NodeKind::Fifo);
+        let finish = || {
+            target
+                .dir
+                .finish_special(&partial, Kind::Fifo, &pipe, &target.applier)
+        };
+        assert!(finish().is_ok());
+        if std::os::unix::fs::lchown(&planted, Some(1234), None).is_err() {
+            println!("skipped: giving files away needs root");
+            return;
+        }
+        assert!(matches!(finish(), Err(TargetError::Replaced)));
+    }
 }
