@@ -87,14 +87,30 @@ impl Chunks {
         Ok(bytes)
     }
 
-    /// Decodes one frame out of a whole pack.
-    pub(crate) fn frame_of(&self, place: Place, whole: &[u8]) -> Result<Frame> {
+    /// Learns how to open a pack from its beginning, for who has it in hand anyway.
+    pub(crate) fn learn(&self, number: u32, pack: &PackEntry, start: &[u8]) -> Result<()> {
+        if !lock(&self.openers).contains_key(&number) {
+            let opener = Arc::new(self.open(pack, start)?);
+            lock(&self.openers).insert(number, opener);
+        }
+        Ok(())
+    }
+
+    /// Decodes one frame that the caller fetched, tag included.
+    pub(crate) fn decode_fetched(&self, place: Place, stored: &[u8]) -> Result<Frame> {
         let (pack, entry) = self.index.pack(place).ok_or(Error::WorkerLost)?;
-        let opener = self.open(pack, whole)?;
-        let start = entry.offset as usize;
-        let end = start + entry.stored_len as usize + 16;
-        let stored = whole.get(start..end).ok_or_else(|| damaged(pack))?;
+        let opener = self.opener(place.pack, pack)?;
         self.decode(pack, &opener, place.frame, entry, stored)
+    }
+
+    /// A range of a pack, aligned outward; with where it really starts.
+    pub(crate) fn aligned(&self, pack: &PackEntry, range: &Range<u64>) -> Result<(u64, Bytes)> {
+        let aligned = aligned(range, pack.length);
+        let read = self.io.get_range(&layout::pack(&pack.name), aligned.clone());
+        let bytes = read.map_err(|error| missing(pack, error))?;
+        // Positions inside one read: bounded by the largest object.
+        let whole = bytes.len() as u64 == aligned.end.saturating_sub(aligned.start);
+        if whole { Ok((aligned.start, bytes)) } else { Err(damaged(pack)) }
     }
 
     fn decode(
@@ -126,22 +142,24 @@ impl Chunks {
     }
 
     fn open(&self, pack: &PackEntry, start: &[u8]) -> Result<PackOpener> {
-        debug_assert!(HEADER_LEN <= MAX_HEADER_LEN, "the longest header covers the shortest");
+        const { assert!(HEADER_LEN <= MAX_HEADER_LEN, "the longest header covers the shortest") };
         let (_, epoch) = peek_epoch(start).map_err(|_| damaged(pack))?;
         PackOpener::new(self.keys.reader(epoch)?, pack.name.kind, start).map_err(|_| damaged(pack))
     }
 
     /// A range of a pack, read in aligned steps.
     fn range(&self, pack: &PackEntry, range: Range<u64>) -> Result<Bytes> {
-        let aligned = range.start / ALIGNMENT * ALIGNMENT..range.end.next_multiple_of(ALIGNMENT).min(pack.length);
-        let read = self.io.get_range(&layout::pack(&pack.name), aligned.clone());
-        let bytes = read.map_err(|error| missing(pack, error))?;
-        // Positions inside one read: bounded by the largest object.
-        let start = usize::try_from(range.start - aligned.start).map_err(|_| damaged(pack))?;
+        let (begin, bytes) = self.aligned(pack, &range)?;
+        let start = usize::try_from(range.start - begin).map_err(|_| damaged(pack))?;
         let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| damaged(pack))?;
         let end = start.checked_add(length).filter(|end| *end <= bytes.len()).ok_or_else(|| damaged(pack))?;
         Ok(bytes.slice(start..end))
     }
+}
+
+/// `range`, widened so that the storage does not learn where frames lie.
+pub(crate) fn aligned(range: &Range<u64>, length: u64) -> Range<u64> {
+    range.start / ALIGNMENT * ALIGNMENT..range.end.next_multiple_of(ALIGNMENT).min(length)
 }
 
 /// Whether another copy of the chunk, or an older snapshot, may still be read.

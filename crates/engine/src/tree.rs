@@ -1,5 +1,6 @@
 //! Reading what a snapshot holds: streams, directories, paths.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,10 +16,18 @@ use crate::repository::Repository;
 
 /// Directories nest at most this deep (docs/format.md §11); deeper ones are not ours.
 pub const MAX_DEPTH: usize = 4_096;
+/// Most chunks of one stream: 64 TiB of a file, in chunks of the size cut on average.
+const MAX_IDS: usize = 1 << 26;
 
 /// Reads the contents of snapshots; shared by threads.
 pub struct Browser {
     pub(crate) chunks: Chunks,
+}
+
+impl std::fmt::Debug for Browser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Browser").finish_non_exhaustive()
+    }
 }
 
 /// A chunk inside its decoded frame, which it keeps alive.
@@ -46,12 +55,19 @@ impl Browser {
     }
 
     /// The ids of the chunks that join to a stream's bytes.
+    ///
+    /// Lists can name one list many times, so their number is bounded while they are read, not
+    /// after: no chunk is empty, and no file needs more than [`MAX_IDS`].
     pub fn ids(&self, stream: &Stream) -> Result<Vec<ChunkId>> {
         let mut ids = stream.ids.clone();
+        let most = MAX_IDS.min(usize::try_from(stream.length).unwrap_or(MAX_IDS));
         for _ in 0..stream.depth {
             let mut below = Vec::new();
             for id in &ids {
                 below.extend_from_slice(self.chunk(id, ChunkType::List)?.opened()?.as_bytes());
+                if below.len() / ChunkId::LEN > most {
+                    return Err(bad_list());
+                }
             }
             ids = ids_from_bytes(&below).map_err(|_| bad_list())?;
         }
@@ -61,18 +77,26 @@ impl Browser {
     /// The nodes of a directory, in order of names, to `each`. A directory of any size takes the
     /// memory of one chunk.
     pub fn each_node(&self, directory: &Stream, mut each: impl FnMut(Node) -> Result<()>) -> Result<()> {
-        let mut reader = NodeReader::default();
-        let mut length = 0;
-        for id in self.ids(directory)? {
-            let chunk = self.chunk(&id, ChunkType::Tree)?;
-            let chunk = chunk.opened()?;
-            length += chunk.len() as u64;
-            for node in reader.push(chunk).map_err(|source| bad_tree(&id, source))? {
-                each(node)?;
-            }
+        for node in self.stream(directory) {
+            each(node?)?;
         }
-        reader.finish().map_err(|_| bad_list())?;
-        if length == directory.length { Ok(()) } else { Err(bad_list()) }
+        Ok(())
+    }
+
+    /// The same, one node at a time. Nothing comes after an error.
+    pub(crate) fn stream(&self, directory: &Stream) -> NodeStream<'_> {
+        let (ids, failure) = match self.ids(directory) {
+            Ok(ids) => (ids, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        NodeStream {
+            browser: self,
+            ids: ids.into_iter(),
+            reader: Some(NodeReader::default()),
+            ready: VecDeque::new(),
+            left: directory.length,
+            failure,
+        }
     }
 
     /// All nodes of a directory.
@@ -125,6 +149,64 @@ impl Browser {
             found = Found::Node(Box::new(node));
         }
         Ok(found)
+    }
+}
+
+/// The nodes of one directory.
+pub(crate) struct NodeStream<'b> {
+    browser: &'b Browser,
+    ids: std::vec::IntoIter<ChunkId>,
+    /// Taken when the directory ended, well or badly.
+    reader: Option<NodeReader>,
+    ready: VecDeque<Node>,
+    /// Bytes that are still to come.
+    left: u64,
+    failure: Option<Error>,
+}
+
+impl<'b> NodeStream<'b> {
+    /// A directory that cannot be read.
+    pub(crate) fn failed(browser: &'b Browser, error: Error) -> Self {
+        let (ids, ready) = (Vec::new().into_iter(), VecDeque::new());
+        Self { browser, ids, reader: None, ready, left: 0, failure: Some(error) }
+    }
+
+    /// Reads the next chunk; `false` at the end.
+    fn fill(&mut self) -> Result<bool> {
+        let Some(reader) = &mut self.reader else { return Ok(false) };
+        if let Some(id) = self.ids.next() {
+            let chunk = self.browser.chunk(&id, ChunkType::Tree)?;
+            let chunk = chunk.opened()?;
+            self.left = self.left.checked_sub(chunk.len() as u64).ok_or_else(bad_list)?;
+            self.ready.extend(reader.push(chunk).map_err(|source| bad_tree(&id, source))?);
+            return Ok(true);
+        }
+        let ended = self.reader.take().is_none_or(|reader| reader.finish().is_ok());
+        if ended && self.left == 0 { Ok(false) } else { Err(bad_list()) }
+    }
+}
+
+impl Iterator for NodeStream<'_> {
+    type Item = Result<Node>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(node) = self.ready.pop_front() {
+                return Some(Ok(node));
+            }
+            let filled = match self.failure.take() {
+                Some(error) => Err(error),
+                None => self.fill(),
+            };
+            match filled {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    self.reader = None;
+                    return Some(Err(error));
+                }
+            }
+        }
     }
 }
 

@@ -1,0 +1,452 @@
+//! The walk of a restore: decides about every entry, makes what has no content, and fills windows.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::filter::{EntryKind, Verdict};
+use super::finish::LeftDir;
+use super::layout::Layout;
+use super::window::{Job, Link, Window, full};
+use super::{Extras, Restorer, lock, pipeline};
+use crate::chunks::is_damage;
+use crate::error::Result;
+use crate::format::name::Name;
+use crate::format::node::{Metadata, Node, NodeKind, Stream};
+use crate::list::{Start, Step, Walk, join};
+use crate::monitor::Figure;
+use crate::source::{Kind, Stat};
+use crate::target::{Decision, Made, TargetError};
+use crate::tree::Found;
+
+/// Restores everything from `start` but what has to wait for the end.
+pub(super) fn plan(restorer: &Restorer<'_>, start: &Start) -> Result<()> {
+    let names = (restorer.options.extras == Extras::Delete).then(HashSet::new);
+    let base = Level {
+        path: Arc::from([]),
+        node: None,
+        verdict: Verdict::Pass,
+        folder: Folder::There {
+            contents: Contents::Some,
+        },
+        names: names.filter(|_| start.directory().is_some()),
+    };
+    let mut planner = Planner {
+        restorer,
+        levels: vec![base],
+        window: Window::default(),
+    };
+    match (start.directory(), &start.found) {
+        (Some(directory), _) => planner.walk(directory)?,
+        (None, Found::Node(node)) => planner.entry(node.clone())?,
+        (None, Found::Root(_)) => {}
+    }
+    planner.flush()?;
+    // The target itself, last: its own metadata is the business of the caller.
+    let ended = planner.levels.pop().and_then(|base| base.left(None));
+    ended.into_iter().for_each(|left| restorer.leave(left));
+    restorer.stopped()
+}
+
+struct Planner<'r, 'a> {
+    restorer: &'r Restorer<'a>,
+    /// The directories around where the walk is, the target first.
+    levels: Vec<Level>,
+    window: Window,
+}
+
+/// A directory the walk is in.
+struct Level {
+    path: Arc<[Name]>,
+    /// Its node without its content; none for the target.
+    node: Option<Box<Node>>,
+    verdict: Verdict,
+    folder: Folder,
+    /// Names the snapshot has in it, where others are to be removed.
+    names: Option<HashSet<Name>>,
+}
+
+/// Whether a directory is there to put something in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Folder {
+    /// Nothing in it was wanted yet.
+    Virtual,
+    There {
+        contents: Contents,
+    },
+    /// Like that, and it keeps its own metadata.
+    Kept {
+        contents: Contents,
+    },
+    /// It cannot be made, or must not be.
+    Blocked,
+}
+
+/// What may be in a directory already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    /// Nothing: this restore made it.
+    None,
+    Some,
+}
+
+impl Level {
+    /// What is left to do about it after everything in it.
+    fn left(self, metadata: Option<Metadata>) -> Option<LeftDir> {
+        let metadata = metadata.filter(|_| matches!(self.folder, Folder::There { .. }));
+        let usable = matches!(self.folder, Folder::There { .. } | Folder::Kept { .. });
+        let Self {
+            path,
+            verdict,
+            names,
+            ..
+        } = self;
+        (usable && (metadata.is_some() || names.is_some())).then(|| LeftDir {
+            path: path.to_vec(),
+            metadata,
+            verdict,
+            names,
+        })
+    }
+}
+
+impl Planner<'_, '_> {
+    fn walk(&mut self, directory: &Stream) -> Result<()> {
+        let mut walk = Walk::new(self.restorer.browser, directory);
+        while let Some(step) = walk.step() {
+            self.restorer.stopped()?;
+            match step {
+                Step::Entry(node) => {
+                    let depth = self.levels.len();
+                    let is_directory = matches!(node.kind, NodeKind::Directory { .. });
+                    self.entry(node)?;
+                    if is_directory && self.levels.len() == depth {
+                        walk.skip();
+                    }
+                }
+                Step::Broken(error) if is_damage(&error) => self.broken(&error),
+                Step::Broken(error) => return Err(error),
+                Step::Leave => self.leave(),
+            }
+            if self.window.is_full() {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Of what cannot be read nobody knows what belongs there, so nothing is removed either.
+    fn broken(&mut self, error: &crate::error::Error) {
+        let Some(level) = self.levels.last_mut() else {
+            return;
+        };
+        level.names = None;
+        let path = level.path.to_vec();
+        self.restorer.damaged(&path, error);
+    }
+
+    fn leave(&mut self) {
+        let Some(mut level) = self.levels.pop() else {
+            return;
+        };
+        let metadata = level.node.take().map(|node| node.metadata);
+        if let Some(left) = level.left(metadata) {
+            self.window.left.push(left);
+        }
+    }
+
+    fn entry(&mut self, mut node: Box<Node>) -> Result<()> {
+        let Some(level) = self.levels.last_mut() else {
+            return Ok(());
+        };
+        if let Some(names) = &mut level.names {
+            names.insert(node.name.clone());
+        }
+        let path = full(&level.path, &node.name);
+        let kind = match node.kind {
+            NodeKind::Directory { .. } => EntryKind::Directory,
+            _ => EntryKind::Other,
+        };
+        let verdict =
+            self.restorer
+                .options
+                .filter
+                .judge(&join(Path::new("/"), &path), kind, level.verdict);
+        match (verdict, &mut node.kind) {
+            (Verdict::Leave, _) | (Verdict::Pass, NodeKind::File { .. }) => {}
+            (_, NodeKind::Directory { content }) => {
+                // Thousands of levels may wait here; the walk has the content.
+                *content = Stream::default();
+                self.enter(node, path, verdict);
+            }
+            _ if self.is_ready() => self.place(node)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, node: Box<Node>, path: Vec<Name>, verdict: Verdict) {
+        let names = (self.restorer.options.extras == Extras::Delete).then(HashSet::new);
+        let level = Level {
+            path: path.into(),
+            node: Some(node),
+            verdict,
+            folder: Folder::Virtual,
+            names,
+        };
+        self.levels.push(level);
+        if verdict == Verdict::Take && !self.is_ready() {
+            self.levels.pop();
+        }
+    }
+
+    /// Whether the innermost directory is there; makes it, and those around it, if need be.
+    fn is_ready(&mut self) -> bool {
+        let first = self
+            .levels
+            .iter()
+            .position(|level| level.folder == Folder::Virtual);
+        for number in first.unwrap_or(self.levels.len())..self.levels.len() {
+            let (around, inner) = self.levels.split_at_mut(number);
+            let (Some(parent), Some(level)) = (around.last(), inner.first_mut()) else {
+                return false;
+            };
+            level.folder = match make_folder(self.restorer, parent, level) {
+                Ok(folder) => folder,
+                Err(error) => {
+                    self.restorer.target_failed(&level.path, error);
+                    Folder::Blocked
+                }
+            };
+        }
+        self.levels
+            .last()
+            .is_some_and(|level| !matches!(level.folder, Folder::Blocked | Folder::Virtual))
+    }
+
+    /// Something that is not a directory, in a directory that is there.
+    fn place(&mut self, node: Box<Node>) -> Result<()> {
+        let restorer = self.restorer;
+        let Some(level) = self.levels.last() else {
+            return Ok(());
+        };
+        let dir = Arc::clone(&level.path);
+        if let NodeKind::File { size, .. } = node.kind {
+            restorer.monitor.count(Figure::FilesFound, 1);
+            restorer.monitor.count(Figure::BytesFound, size);
+        }
+        let existing = match look(restorer, level, &node.name) {
+            Ok(existing) => existing,
+            Err(error) => {
+                restorer.target_failed(&full(&dir, &node.name), error);
+                return Ok(());
+            }
+        };
+        match (
+            restorer
+                .options
+                .overwrite
+                .decide(existing.as_ref(), &node, restorer.trust),
+            existing,
+        ) {
+            (Decision::Skip, _) => restorer.tally.add(&restorer.tally.skipped, 1),
+            (Decision::Keep, Some(stat)) => self.keep(&dir, &node, &stat),
+            (Decision::Compare, Some(stat)) => match self.compare(&dir, &node, &stat)? {
+                true => self.keep(&dir, &node, &stat),
+                false => self.write(dir, node)?,
+            },
+            _ => self.write(dir, node)?,
+        }
+        Ok(())
+    }
+
+    /// The content is right already.
+    fn keep(&self, dir: &Arc<[Name]>, node: &Node, stat: &Stat) {
+        let restorer = self.restorer;
+        restorer.tally.add(&restorer.tally.unchanged, 1);
+        if restorer.is_dry() {
+            return;
+        }
+        let kept = restorer.dir(dir).and_then(|held| {
+            restorer
+                .applier
+                .refresh_file(&held, &node.name, stat, &node.metadata)
+        });
+        match kept {
+            Ok(restored) => restorer.restored(dir, &node.name, &node.metadata, restored),
+            Err(error) => restorer.target_failed(&full(dir, &node.name), error),
+        }
+    }
+
+    /// Whether a file that looks right is right: an interrupted restore may have left zeros.
+    fn compare(&self, dir: &Arc<[Name]>, node: &Node, stat: &Stat) -> Result<bool> {
+        let NodeKind::File {
+            size,
+            content,
+            extents,
+        } = &node.kind
+        else {
+            return Ok(false);
+        };
+        let layout = match Layout::of(self.restorer.browser, *size, content, extents.as_ref()) {
+            // Holes would have to be read as well; writing is as quick.
+            Ok(layout) if !layout.has_holes() => layout,
+            Ok(_) => return Ok(false),
+            Err(error) if is_damage(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let same = self.restorer.dir(dir).and_then(|held| {
+            let file = held.dir().open_file(&node.name, stat)?;
+            self.restorer
+                .content_is(&layout, |offset, buffer| Ok(file.read_at(offset, buffer)?))
+        });
+        Ok(same.unwrap_or(false))
+    }
+
+    /// Makes an entry, now or with its window.
+    fn write(&mut self, dir: Arc<[Name]>, node: Box<Node>) -> Result<()> {
+        let restorer = self.restorer;
+        if restorer.is_dry() {
+            self.would_write(&node);
+            return Ok(());
+        }
+        if let Some(group) = node.metadata.link_group
+            && (self.window.groups.contains(&group) || lock(&restorer.sources).contains_key(&group))
+        {
+            self.window.links.push(Link { dir, node, group });
+            return Ok(());
+        }
+        let NodeKind::File {
+            size,
+            content,
+            extents,
+        } = &node.kind
+        else {
+            self.make_special(&dir, &node);
+            return Ok(());
+        };
+        match Layout::of(restorer.browser, *size, content, extents.as_ref()) {
+            Ok(layout) => self.window.push(Job::new(dir, *node, layout)),
+            Err(error) if is_damage(&error) => restorer.damaged(&full(&dir, &node.name), &error),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn would_write(&self, node: &Node) {
+        let tally = &self.restorer.tally;
+        match &node.kind {
+            NodeKind::File { content, .. } => {
+                tally.add(&tally.files, 1);
+                tally.add(&tally.bytes, content.length);
+            }
+            NodeKind::Socket => {}
+            _ => tally.add(&tally.others, 1),
+        }
+    }
+
+    fn make_special(&self, dir: &Arc<[Name]>, node: &Node) {
+        let restorer = self.restorer;
+        let made = restorer.tree().and_then(|tree| {
+            let replace = restorer.options.overwrite.replace();
+            tree.dir(dir)?
+                .make_special(node, tree.partials(), &restorer.applier, replace)
+        });
+        match made {
+            Ok(Some(restored)) => {
+                restorer.tally.add(&restorer.tally.others, 1);
+                restorer.restored(dir, &node.name, &node.metadata, restored);
+            }
+            Ok(None) => {}
+            Err(error) => restorer.target_failed(&full(dir, &node.name), error),
+        }
+    }
+
+    /// Does everything that was collected.
+    fn flush(&mut self) -> Result<()> {
+        loop {
+            let jobs = self.window.take_jobs();
+            pipeline::run(self.restorer, &jobs)?;
+            let links = std::mem::take(&mut self.window.links);
+            let again: Vec<Link> = links
+                .into_iter()
+                .filter_map(|link| self.restorer.link(link))
+                .collect();
+            if again.is_empty() {
+                break;
+            }
+            // The first of each group carries the content now, the others link to it next.
+            for link in again {
+                self.write(link.dir, link.node)?;
+            }
+        }
+        for left in std::mem::take(&mut self.window.left) {
+            self.restorer.leave(left);
+        }
+        self.restorer.stopped()
+    }
+}
+
+/// What is there under a name; nothing needs to be asked where this restore made the directory.
+fn look(restorer: &Restorer<'_>, level: &Level, name: &Name) -> Result<Option<Stat>, TargetError> {
+    match level.folder {
+        Folder::There {
+            contents: Contents::None,
+        }
+        | Folder::Kept {
+            contents: Contents::None,
+        } => Ok(None),
+        _ if restorer.tree.is_none() => Ok(None),
+        _ => restorer.dir(&level.path)?.look(name),
+    }
+}
+
+fn make_folder(
+    restorer: &Restorer<'_>,
+    parent: &Level,
+    level: &Level,
+) -> Result<Folder, TargetError> {
+    let (Some(node), false) = (&level.node, parent.folder == Folder::Blocked) else {
+        return Ok(Folder::Blocked);
+    };
+    let existing = look(restorer, parent, &node.name)?;
+    let is_directory = existing.is_some_and(|stat| stat.kind == Kind::Directory);
+    let decision = restorer
+        .options
+        .overwrite
+        .decide(existing.as_ref(), node, restorer.trust);
+    match decision {
+        Decision::Skip if is_directory => {
+            return Ok(Folder::Kept {
+                contents: Contents::Some,
+            });
+        }
+        Decision::Skip => {
+            restorer.tally.add(&restorer.tally.skipped, 1);
+            return Ok(Folder::Blocked);
+        }
+        Decision::Write | Decision::Keep | Decision::Compare => {}
+    }
+    restorer.tally.add(&restorer.tally.directories, 1);
+    if restorer.is_dry() {
+        let contents = if is_directory {
+            Contents::Some
+        } else {
+            Contents::None
+        };
+        return Ok(Folder::There { contents });
+    }
+    let above = restorer.dir(&parent.path)?;
+    let (dir, made) = above.make_dir(&node.name, restorer.options.overwrite.replace())?;
+    Ok(match made {
+        Made::New => Folder::There {
+            contents: Contents::None,
+        },
+        Made::Existing(_) => {
+            restorer.sweep(&dir);
+            Folder::There {
+                contents: Contents::Some,
+            }
+        }
+    })
+}
