@@ -27,10 +27,10 @@ impl ContactsSecret {
         self.0.as_bytes()
     }
 
-    /// As joined from shares. The caller erases its copy.
+    /// As joined from shares. The caller erases its own copy.
     #[must_use]
     pub fn from_shares(joined: [u8; 32]) -> Self {
-        Self(Secret::from_bytes(&joined))
+        Self(Secret::from_bytes(&Zeroizing::new(joined)))
     }
 
     /// `HKDF(R ‖ blind, "ownkey/1 slot-contacts" ‖ repo_id)`.

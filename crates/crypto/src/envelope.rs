@@ -173,3 +173,86 @@ fn body_length(plaintext: &[u8]) -> Option<usize> {
     let zeros = reader.take(reader.remaining()).ok()?;
     zeros.iter().all(|&byte| byte == 0).then_some(length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aead::audit;
+    use crate::identity::IdentitySeed;
+    use crate::ids::{Epoch, RepoId};
+    use crate::random::testing::SeededRandom;
+    use crate::secret::Secret;
+    use std::sync::Arc;
+
+    const LABEL: Label<'_> = Label {
+        class: Class::Segment,
+        repo: RepoId::from_bytes([1; 32]),
+        epoch: Epoch::FIRST,
+        name: "",
+    };
+
+    fn hedge() -> Hedge {
+        Hedge::new(
+            &IdentitySeed::from_file_bytes([1; 32]),
+            Arc::new(SeededRandom::new(1)),
+        )
+    }
+
+    /// An envelope by somebody who has the key, around any plaintext.
+    fn crafted(key: &Secret, plaintext: &[u8]) -> Vec<u8> {
+        let begun = begin(&LABEL, &SealWay::Symmetric(key), [0; 32], &hedge()).unwrap();
+        let mut object = [&begun.header, plaintext].concat();
+        begun
+            .key
+            .seal_tail(
+                FrameSlot::only(FrameType::Single),
+                &mut object,
+                begun.header.len(),
+            )
+            .unwrap();
+        object
+    }
+
+    fn open(key: &Secret, object: &[u8]) -> Result<Vec<u8>, OpenError> {
+        let ways = OpenWays {
+            symmetric: Some(key),
+            kem: None,
+        };
+        open_single(&LABEL, &ways, object).map(Opened::into_bytes)
+    }
+
+    #[test]
+    fn only_zeros_may_follow_the_body_and_the_body_must_fit() {
+        let key = Secret::from_bytes(&[5; 32]);
+        assert_eq!(
+            open(&key, &crafted(&key, b"\x02\0\0\0ab\0\0")),
+            Ok(b"ab".to_vec())
+        );
+        assert_eq!(open(&key, &crafted(&key, b"\0\0\0\0")), Ok(Vec::new()));
+        for bad in [
+            &b"\x02\0\0\0ab\0\x01"[..],
+            b"\x01\0\0\0ab",
+            b"\x03\0\0\0ab",
+            b"\xff\xff\xff\xffab",
+        ] {
+            assert_eq!(
+                open(&key, &crafted(&key, bad)),
+                Err(OpenError::Malformed),
+                "{bad:?}"
+            );
+        }
+        assert_eq!(open(&key, &crafted(&key, b"abc")), Err(OpenError::TooShort));
+    }
+
+    #[test]
+    fn a_wrong_key_or_label_is_refused_before_any_aead_call() {
+        let (key, other) = (Secret::from_bytes(&[5; 32]), Secret::from_bytes(&[6; 32]));
+        let object = crafted(&key, b"\0\0\0\0");
+        let before = audit::opened();
+        assert_eq!(open(&other, &object), Err(OpenError::WrongKey));
+        let mut bad = object.clone();
+        bad[76] ^= 1;
+        assert_eq!(open(&key, &bad), Err(OpenError::WrongKey));
+        assert_eq!(audit::opened(), before);
+    }
+}

@@ -13,6 +13,7 @@ use crate::secret::Secret;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use std::fmt;
 use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 /// The 32 bytes an identity grows from: in a file of the state folder, or behind a slot.
 pub struct IdentitySeed(Secret);
@@ -32,10 +33,10 @@ impl IdentitySeed {
         self.0.as_bytes()
     }
 
-    /// As read from the device's key file. The caller erases its copy.
+    /// As read from the device's key file. The caller erases its own copy.
     #[must_use]
     pub fn from_file_bytes(bytes: [u8; 32]) -> Self {
-        Self(Secret::from_bytes(&bytes))
+        Self(Secret::from_bytes(&Zeroizing::new(bytes)))
     }
 }
 

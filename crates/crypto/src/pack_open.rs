@@ -292,4 +292,114 @@ mod tests {
         let changed = changed.unwrap().sealed.into_bytes();
         assert_ne!(pack(&keys.writer(), &one)[44..76], changed[44..76]);
     }
+
+    /// A pack of one 40-byte frame by somebody who has the keys and breaks the format: directory, trailer and padding are
+    /// as given, and sealed truly.
+    fn crafted(
+        keys: &ReaderKeys,
+        directory: &Directory,
+        trailer: [u64; 5],
+        padding: &[u8],
+    ) -> Vec<u8> {
+        let writer = keys.writer();
+        let label = writer.label(PackKind::Data.class(), "");
+        let begun = crate::header::begin(
+            &label,
+            &writer.pack_way(),
+            [0; 32],
+            &hedge(SeededRandom::new(3)),
+        )
+        .unwrap();
+        let [offset, directory_len, frames, length, zero] = trailer.map(u64::to_le_bytes);
+        let trailer = [
+            &offset[..],
+            &directory_len[..4],
+            &frames[..4],
+            &length,
+            &zero,
+        ]
+        .concat();
+        let mut pack = begun.header;
+        let frame = FrameSlot {
+            index: 0,
+            kind: FrameType::Chunks,
+        };
+        let parts = [
+            (frame, vec![1; 40]),
+            (FrameSlot::only(FrameType::Padding), padding.to_vec()),
+            (FrameSlot::only(FrameType::Directory), directory.encode()),
+            (FrameSlot::only(FrameType::Trailer), trailer),
+        ];
+        for (slot, plaintext) in parts {
+            let start = pack.len();
+            pack.extend_from_slice(&plaintext);
+            begun.key.seal_tail(slot, &mut pack, start).unwrap();
+        }
+        pack
+    }
+
+    #[test]
+    fn a_directory_of_an_author_who_breaks_the_format_is_refused_as_malformed() {
+        let keys = keys();
+        let chunks = vec![(ChunkId::from_bytes([1; 32]), 40)];
+        let at = |offset: u32| crate::directory::FrameEntry {
+            offset,
+            stored_len: 40,
+            plain_len: 40,
+            codec: Codec::Stored,
+            chunk_type: ChunkType::Content,
+            chunks: chunks.clone(),
+        };
+        let honest = Directory::new(vec![at(112)]);
+        // Header 112, frame 56, padding 8 + 16, directory 60 + 16, trailer 48.
+        let trailer = [192, 60, 1, 316, 0];
+        let open = |directory: &Directory, trailer: [u64; 5], padding: &[u8]| {
+            let pack = crafted(&keys, directory, trailer, padding);
+            PackOpener::new(&keys, PackKind::Data, &pack)
+                .unwrap()
+                .open_whole(&pack)
+        };
+        assert_eq!(open(&honest, trailer, &[0; 8]).as_ref(), Ok(&honest));
+
+        let malformed = Err(OpenError::Malformed);
+        assert_eq!(
+            open(&honest, trailer, &[0, 0, 0, 1, 0, 0, 0, 0]),
+            malformed,
+            "padding that is not zero"
+        );
+        assert_eq!(
+            open(&Directory::new(vec![at(1232)]), trailer, &[0; 8]),
+            malformed,
+            "beyond the pack"
+        );
+        assert_eq!(
+            open(&Directory::new(vec![at(120)]), trailer, &[0; 8]),
+            malformed,
+            "a gap"
+        );
+        assert_eq!(
+            open(&honest, [192, 60, 2, 316, 0], &[0; 8]),
+            malformed,
+            "another count"
+        );
+        assert_eq!(
+            open(&honest, [192, 60, 1, 316, 1], &[0; 8]),
+            malformed,
+            "a reserved field"
+        );
+        for (offset, length) in [(191, 60), (193, 59), (u64::MAX, 60), (0, 252), (100, 152)] {
+            assert_eq!(
+                open(&honest, [offset, length, 1, 316, 0], &[0; 8]).ok(),
+                None,
+                "{offset} {length}"
+            );
+        }
+        let two = Directory::new(vec![at(112), at(168)]);
+        // The second frame lies over padding and directory.
+        assert_eq!(
+            open(&two, [192, 116, 2, 372, 0], &[0; 8]),
+            malformed,
+            "frames into the directory"
+        );
+    }
 }
