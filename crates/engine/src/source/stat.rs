@@ -100,10 +100,12 @@ impl Fingerprint {
     /// Whether the file changed so shortly before `now` that a second change could have left the
     /// same times: a clock tick, or the coarse times of FAT, may hide it.
     ///
-    /// Only `ctime` tells: every change sets it to the kernel's clock, while `mtime` is what
-    /// somebody wanted it to be, the year 2100 for example.
+    /// A ctime in the future means that a clock was wrong, and nothing is believed. An mtime far
+    /// in the future was set by hand and says nothing about the last change.
     pub fn is_fresh_at(&self, now: Timestamp) -> bool {
-        self.ctime.seconds >= now.seconds.saturating_sub(FRESH_SECONDS)
+        let first = now.seconds.saturating_sub(FRESH_SECONDS);
+        let last = now.seconds.saturating_add(FRESH_SECONDS);
+        self.ctime.seconds >= first || (first..=last).contains(&self.mtime.seconds)
     }
 }
 
@@ -208,5 +210,93 @@ impl FileId {
         Stat::at(rustix::fs::CWD, path, Follow::Last)
             .ok()
             .map(|stat| stat.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp {
+            seconds,
+            nanoseconds: 7,
+        }
+    }
+
+    fn fingerprint(mtime: i64, ctime: i64) -> Fingerprint {
+        Fingerprint {
+            size: 3,
+            mtime: at(mtime),
+            ctime: at(ctime),
+            id: FileId { dev: 1, ino: 2 },
+        }
+    }
+
+    #[test]
+    fn any_difference_but_the_device_number_is_a_change() {
+        let earlier = fingerprint(10, 20);
+        let id = FileId { dev: 9, ino: 2 };
+        assert!(Fingerprint { id, ..earlier }.unchanged_since(&earlier));
+        let changed = [
+            Fingerprint { size: 4, ..earlier },
+            Fingerprint {
+                mtime: at(11),
+                ..earlier
+            },
+            Fingerprint {
+                ctime: at(21),
+                ..earlier
+            },
+            Fingerprint {
+                id: FileId { dev: 1, ino: 3 },
+                ..earlier
+            },
+        ];
+        for now in changed {
+            assert!(!now.unchanged_since(&earlier), "{now:?}");
+        }
+    }
+
+    #[test]
+    fn what_changed_within_two_seconds_is_fresh() {
+        let now = at(1_000);
+        for (mtime, ctime) in [(0, 998), (998, 0), (1_002, 0), (0, 5_000)] {
+            assert!(
+                fingerprint(mtime, ctime).is_fresh_at(now),
+                "{mtime} {ctime}"
+            );
+        }
+        for (mtime, ctime) in [(997, 997), (5_000, 10), (-5, -5)] {
+            assert!(
+                !fingerprint(mtime, ctime).is_fresh_at(now),
+                "{mtime} {ctime}"
+            );
+        }
+    }
+
+    #[test]
+    fn kinds_times_and_numbers_are_those_of_the_kernel() {
+        use std::os::unix::fs::MetadataExt;
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("f");
+        std::fs::write(&path, [0; 5000]).unwrap();
+        let stat = Stat::at(rustix::fs::CWD, &path, Follow::Never).unwrap();
+        let std = std::fs::metadata(&path).unwrap();
+        assert_eq!((stat.kind, stat.size, stat.nlink), (Kind::File, 5000, 1));
+        assert_eq!((stat.id.ino, stat.id.dev), (std.ino(), std.dev()));
+        assert_eq!(
+            (stat.mtime.seconds, i64::from(stat.mtime.nanoseconds)),
+            (std.mtime(), std.mtime_nsec())
+        );
+        assert_eq!(
+            (stat.mode, stat.blocks),
+            (std.mode() & 0o7777, std.blocks())
+        );
+        let null = Stat::at(rustix::fs::CWD, "/dev/null", Follow::Never).unwrap();
+        assert_eq!(
+            (null.kind, null.device),
+            (Kind::CharDevice, Device { major: 1, minor: 3 })
+        );
     }
 }

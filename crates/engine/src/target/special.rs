@@ -361,7 +361,7 @@ mod tests {
         std_fs::write(&one, b"x").unwrap();
         let source = link_source(&target, b"one");
         let plant: [&dyn Fn(); 2] = [&|| std_fs::hard_link(&secret, &one).unwrap(), &|| {
-            symlink(&secret, &one).unwrap()
+            symlink(&secret, &one).unwrap();
         }];
         for (round, plant) in plant.iter().enumerate() {
             // The restored inode lives on under another name, so its number is not used again.

@@ -252,7 +252,8 @@ mod tests {
         let tree = TargetTree::open(temp.path(), [0; 16]).unwrap();
         for number in 0..(KEPT + 10) {
             let name = Name::new(number.to_string().as_bytes()).unwrap();
-            let made = tree.make_dir(&[name.clone()], Replace::Never).unwrap().0;
+            let made = tree.make_dir(std::slice::from_ref(&name), Replace::Never);
+            let made = made.unwrap().0;
             let found = tree.dir(&[name]).unwrap();
             assert_eq!(made.stat_self().unwrap().id, found.stat_self().unwrap().id);
         }
