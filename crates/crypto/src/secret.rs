@@ -4,7 +4,7 @@
 //! No `Clone`, `Debug`, `PartialEq`: [`Secret::duplicate`] is crate-private and easy to search for. For this crate only.
 
 use crate::random::{Random, RandomFailed};
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, ZeroizeOnDrop};
 
 pub(crate) struct Secret(Box<[u8; 32]>);
 
@@ -40,5 +40,23 @@ impl Secret {
 impl Drop for Secret {
     fn drop(&mut self) {
         self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Secret {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Features of dependencies decide whether they erase their keys: this does not compile if one is switched off.
+    #[test]
+    fn every_key_that_a_dependency_holds_for_us_is_erased_when_dropped() {
+        fn erased<T: ZeroizeOnDrop>() {}
+        erased::<Secret>();
+        erased::<chacha20poly1305::ChaCha20Poly1305>();
+        erased::<ed25519_dalek::SigningKey>();
+        erased::<aes::Aes128>();
+        erased::<x25519_dalek::StaticSecret>();
     }
 }
