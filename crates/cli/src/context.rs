@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ownkey_engine::environment::Environment;
 use ownkey_engine::format::time::{Clock, Timestamp};
+use ownkey_engine::source::OwnerNames;
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
@@ -150,12 +151,12 @@ pub(crate) fn host_name() -> String {
     }
 }
 
-/// Who runs this: the name in the environment is enough, for it is only shown.
+/// Who runs this, by the system's own list of users.
 pub(crate) fn user_name() -> String {
-    ["USER", "LOGNAME"]
-        .into_iter()
-        .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()))
-        .unwrap_or_else(|| rustix::process::getuid().as_raw().to_string())
+    let uid = rustix::process::getuid().as_raw();
+    OwnerNames::new()
+        .user(uid)
+        .unwrap_or_else(|| uid.to_string())
 }
 
 /// A path of the command line, made absolute without resolving links.

@@ -35,7 +35,7 @@ fn class(class: EngineClass) -> Class {
 
 fn hints(error: &Error, class: Class) -> Vec<&'static str> {
     match (error, class) {
-        (Error::NoRepository(_), _) => vec![
+        (_, Class::NoRepository) => vec![
             "check the path, and that the disk is mounted",
             "to make a new repository there: ownkey init, or ownkey setup for everything at once",
         ],

@@ -59,15 +59,16 @@ impl<'a> Prompt<'a> {
     }
 
     fn answer(&self, question: &str, echo: &Echo) -> Result<Zeroizing<String>, Failure> {
+        // First the silence, then the question: who answers at once is not shown either.
+        let _hidden = match echo {
+            Echo::Shown => None,
+            Echo::Hidden => Some(Hidden::start().map_err(|error| unreadable(&error))?),
+        };
         let mut error = io::stderr();
         error
             .write_all(sanitize::text(question).as_bytes())
             .and_then(|()| error.flush())
             .map_err(|error| unreadable(&error))?;
-        let _hidden = match echo {
-            Echo::Shown => None,
-            Echo::Hidden => Some(Hidden::start().map_err(|error| unreadable(&error))?),
-        };
         self.read_line()
     }
 

@@ -52,6 +52,13 @@ pub(crate) struct Kind {
     pub(crate) variable: &'static str,
 }
 
+impl Kind {
+    /// The secret in a line of a kit: `recovery key:   Y8KC-…`.
+    fn of_kit(self, line: &str) -> Option<&str> {
+        Some(line.strip_prefix(self.noun)?.strip_prefix(':')?.trim())
+    }
+}
+
 /// What people type.
 pub(crate) const PASSWORD: Kind = Kind {
     noun: "password",
@@ -156,11 +163,19 @@ fn read_bounded(from: impl io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// The secret without the line end that editors and `echo` add; more lines are a wrong file.
+/// The secret without the line end that editors and `echo` add. More lines are a wrong file, unless
+/// it is the kit itself, which names its secrets.
 fn one_line(kind: Kind, bytes: &[u8]) -> Result<Zeroizing<String>, Failure> {
     let text = std::str::from_utf8(bytes).map_err(|_| not_text(kind))?;
     let line = text.strip_suffix('\n').unwrap_or(text);
     let line = line.strip_suffix('\r').unwrap_or(line);
+    if let Some(named) = text
+        .lines()
+        .find_map(|line| kind.of_kit(line))
+        .filter(|_| line.contains('\n'))
+    {
+        return Ok(Zeroizing::new(named.to_owned()));
+    }
     if line.contains('\n') {
         return Err(
             Failure::usage(format!("the {} has more than one line", kind.noun))
@@ -237,6 +252,24 @@ mod tests {
         ] {
             assert!(password(&[command(text)]).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_kit_itself_can_be_given_for_the_secrets_in_it() {
+        let level = command("printf 'KIT\\n\\nrecovery key:   AB-CD\\nkit secret:     KIT-EF\\n'");
+        let found = |kind| {
+            find(kind, std::slice::from_ref(&level))
+                .map(|secret| secret.map(|text| text.to_string()))
+        };
+        assert_eq!(
+            found(RECOVERY_KEY).expect("a key").as_deref(),
+            Some("AB-CD")
+        );
+        assert_eq!(
+            found(KIT_SECRET).expect("a secret").as_deref(),
+            Some("KIT-EF")
+        );
+        assert!(found(PASSWORD).is_err());
     }
 
     #[test]

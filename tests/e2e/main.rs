@@ -1,0 +1,14 @@
+//! The real program on real files: one file per command, one test per mistake a user makes.
+//!
+//! These prove the wiring: arguments, settings, exit codes, messages, JSON. What the engine does is
+//! proved in its own tests.
+
+mod backup;
+mod browse;
+mod credentials;
+mod help;
+mod home;
+mod init;
+mod mistakes;
+mod restore;
+mod stream;
