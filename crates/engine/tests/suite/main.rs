@@ -1,0 +1,5 @@
+//! The engine through its public face, over storages in memory and real trees of files.
+
+mod backup;
+mod restore;
+mod world;
