@@ -3,6 +3,8 @@
 use crate::config::{Config, Domain, Folds, Grain, Moves, Naming, Plans, Reads, Role, Rosters};
 use crate::world::{Set, Things, only};
 
+pub use crate::larger_houses::*;
+
 /// Chunk x alone.
 pub const X: Set = 0b01;
 /// Chunk y alone.
@@ -37,7 +39,9 @@ pub fn pruner() -> Role {
     }
 }
 
-fn twice(pruner: Role) -> Role {
+/// The same pruner, running twice.
+#[must_use]
+pub fn twice(pruner: Role) -> Role {
     match pruner {
         Role::Pruner { moves, forgets, .. } => Role::Pruner {
             runs: 2,
@@ -48,7 +52,9 @@ fn twice(pruner: Role) -> Role {
     }
 }
 
-fn mover() -> Role {
+/// A pruner that runs once and moves chunks.
+#[must_use]
+pub fn mover() -> Role {
     Role::Pruner {
         runs: 1,
         moves: Moves::Always,
@@ -56,7 +62,9 @@ fn mover() -> Role {
     }
 }
 
-fn forgetter(device: usize) -> Role {
+/// A pruner that may forget what `device` confirmed.
+#[must_use]
+pub fn forgetter(device: usize) -> Role {
     Role::Pruner {
         runs: 1,
         moves: Moves::Never,
@@ -399,120 +407,4 @@ pub fn removed_forgetter() -> Config {
 #[must_use]
 pub fn forget() -> Config {
     Config::new(&[past(X), writer(X), forgetter(0), pruner()], &[X])
-}
-
-/// As [`folds`], with a writer whose run begins at the folds too.
-#[must_use]
-pub fn folds_pruners_and_writer() -> Config {
-    let base = Config::new(&[writer(X), twice(pruner()), pruner()], &[X, X]);
-    Config {
-        folds: Folds::Used,
-        plans: Plans::Greedy,
-        passes: 1,
-        reads: Reads::Ascending,
-        ..base
-    }
-}
-
-/// Segments of a fresh upload and old ones, two pruners that condemn anything, a writer.
-#[must_use]
-pub fn segments_two_pruners() -> Config {
-    let base = Config::new(&[past(X), writer(Y), pruner(), pruner()], &[X]);
-    Config {
-        plans: Plans::Anything,
-        grain: Grain::Fine,
-        passes: 1,
-        reads: Reads::Ascending,
-        ..base
-    }
-}
-
-/// A mover that runs twice and folds, beside a pruner.
-#[must_use]
-pub fn movers_and_folds() -> Config {
-    let base = Config::new(&[past(X), twice(mover()), pruner()], &[XY]);
-    Config {
-        folds: Folds::Used,
-        grain: Grain::Fine,
-        reads: Reads::Ascending,
-        ..base
-    }
-}
-
-/// A mover is removed while it moves, beside a pruner and a writer.
-#[must_use]
-pub fn removed_mover() -> Config {
-    let roles = [past(X), mover(), pruner(), Role::Admin { removes: 1 }];
-    Config {
-        roster: Rosters::Live,
-        reads: Reads::Ascending,
-        ..Config::new(&roles, &[XY])
-    }
-}
-
-/// A removed pruner that folds and runs twice, a second pruner, duplicates.
-#[must_use]
-pub fn removed_pruner_and_folds() -> Config {
-    let roles = [
-        past(X),
-        twice(pruner()),
-        pruner(),
-        Role::Admin { removes: 1 },
-    ];
-    let base = Config::new(&roles, &[X, X]);
-    Config {
-        roster: Rosters::Live,
-        folds: Folds::Used,
-        reads: Reads::Ascending,
-        ..base
-    }
-}
-
-/// A removed pruner, another one, and a writer.
-#[must_use]
-pub fn removed_pruner_and_writer() -> Config {
-    let roles = [writer(X), pruner(), pruner(), Role::Admin { removes: 1 }];
-    Config {
-        roster: Rosters::Live,
-        reads: Reads::Ascending,
-        ..Config::new(&roles, &[X])
-    }
-}
-
-/// A removed writer whose snapshot another device forgets, beside a second writer.
-#[must_use]
-pub fn removed_writer_and_writer() -> Config {
-    let roles = [
-        writer(X),
-        writer(X),
-        forgetter(0),
-        Role::Admin { removes: 0 },
-    ];
-    Config {
-        roster: Rosters::Live,
-        reads: Reads::Ascending,
-        ..Config::new(&roles, &[X])
-    }
-}
-
-/// A Checkpoint, a crash, two pruners.
-#[must_use]
-pub fn checkpoint_two_pruners() -> Config {
-    let role = Role::Writer {
-        needs: X,
-        checkpoint: X,
-        restarts: 1,
-        domain: Domain::Readers,
-    };
-    Config {
-        passes: 3,
-        reads: Reads::Ascending,
-        ..Config::new(&[role, pruner(), pruner()], &[X])
-    }
-}
-
-/// One writer's confirmed snapshot is forgotten while another writer dedups against it.
-#[must_use]
-pub fn forget_and_dedup() -> Config {
-    Config::new(&[writer(X), writer(X), forgetter(0)], &[X])
 }

@@ -11,6 +11,7 @@ pub mod admin;
 pub mod checks;
 pub mod config;
 pub mod houses;
+pub mod larger_houses;
 pub mod model;
 pub mod plans;
 pub mod pruner;
