@@ -3,7 +3,7 @@
 //! What is read is the inode the walk saw: a FIFO, a device or a link swapped in under its
 //! name is noticed before a byte is read, and cannot make the backup wait.
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{self, Advice, Mode, OFlags};
 use rustix::io::{Errno, pread, retry_on_intr};
 
@@ -34,16 +34,17 @@ impl File {
     pub(crate) fn open(dir: &Dir, name: &Name, expected: &Stat) -> Result<Self, SourceError> {
         let open =
             |flags| retry_on_intr(|| fs::openat(dir, name.as_os_str(), flags, Mode::empty()));
-        let fd = match open(FLAGS | OFlags::NOATIME) {
+        let opened = match open(FLAGS | OFlags::NOATIME) {
             // Only the owner may leave the access time alone.
             Err(Errno::PERM) => open(FLAGS),
             other => other,
-        }
-        .map_err(|errno| match errno {
+        };
+        let fd = match opened {
+            Err(Errno::AGAIN) => open_leased(dir, name, expected)?,
             // A link, a socket, or a device without a driver took the place.
-            Errno::LOOP | Errno::NXIO | Errno::NODEV => SourceError::Replaced,
-            errno => SourceError::new("open it", errno),
-        })?;
+            Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Err(SourceError::Replaced),
+            other => other.map_err(|errno| SourceError::new("open it", errno))?,
+        };
         let stat = Stat::of(&fd).map_err(|errno| SourceError::new("look at it", errno))?;
         if stat.kind != Kind::File || stat.id != expected.id {
             return Err(SourceError::Replaced);
@@ -91,6 +92,25 @@ impl File {
             source: errno.into(),
         })
     }
+}
+
+/// Opens a file on which a server holds a lease: not waiting is refused then, and waiting is
+/// safe only for what is known to be a file. So the inode is held first, then opened.
+fn open_leased(dir: &Dir, name: &Name, expected: &Stat) -> Result<OwnedFd, SourceError> {
+    let refused = |errno| SourceError::new("open it", errno);
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = fs::openat(dir, name.as_os_str(), flags, Mode::empty()).map_err(refused)?;
+    let stat = Stat::of(&held).map_err(refused)?;
+    if stat.kind != Kind::File || stat.id != expected.id {
+        return Err(SourceError::Replaced);
+    }
+    // The kernel resolves this to the held inode, and breaks the lease within its time limit.
+    let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    retry_on_intr(|| fs::open(&path, flags, Mode::empty())).map_err(|errno| SourceError::Refused {
+        doing: "open it while another program holds it",
+        source: errno.into(),
+    })
 }
 
 /// Reads until `buffer` is full or the file ends.
@@ -212,6 +232,38 @@ mod tests {
         let file = open(temp.path(), b"f").unwrap();
         assert_eq!(file.read_at(0, &mut [0; 1]).unwrap(), 1);
         assert_eq!(std_fs::metadata(&path).unwrap().atime(), 0);
+    }
+
+    #[test]
+    fn a_file_under_a_lease_is_waited_for_and_read() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("f");
+        std_fs::write(&path, b"leased").unwrap();
+        // The signal that asks for the lease ends the holder.
+        let program = "import fcntl, sys, time\n\
+                       f = open(sys.argv[1], 'r+')\n\
+                       fcntl.fcntl(f, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
+                       print('held', flush=True)\n\
+                       time.sleep(30)";
+        let holder = std::process::Command::new("python3")
+            .args(["-c", program])
+            .arg(&path)
+            .stdout(std::process::Stdio::piped())
+            .spawn();
+        let Ok(mut holder) = holder else {
+            println!("skipped: no python3 to hold a lease");
+            return;
+        };
+        let mut told = [0; 4];
+        let output = holder.stdout.as_mut().unwrap();
+        if std::io::Read::read_exact(output, &mut told).is_err() {
+            println!("skipped: no leases here");
+            return;
+        }
+        let file = open(temp.path(), b"f").unwrap();
+        let mut buffer = [0; 9];
+        assert_eq!(file.read_at(0, &mut buffer).unwrap(), 6);
+        assert!(!holder.wait().unwrap().success());
     }
 
     #[test]
