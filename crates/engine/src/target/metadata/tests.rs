@@ -42,8 +42,10 @@ fn restore(path: &Path, metadata: &Metadata, applier: &Applier) -> Restored {
         .unwrap()
 }
 
+/// Whether files can be given away, as root can unless a container forbids it.
 fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let root = std::os::unix::fs::chown(file.path(), Some(1234), None).is_ok();
     if !root {
         println!("skipped: needs root");
     }
@@ -322,6 +324,10 @@ fn immutable_comes_last_and_only_onto_the_restored_inode() {
         .finish_file(&dir, &name(b"f"), restored.id, &metadata)
         .unwrap();
     assert!(finished.is_empty(), "{finished:?}");
+    if applier.shortfalls().counts().privileged_flags > 0 {
+        println!("skipped: this root may not make files immutable");
+        return;
+    }
     let path = temp.path().join("f");
     assert!(std_fs::write(&path, b"changed").is_err());
     let stat = dir.look(&name(b"f")).unwrap().unwrap();
