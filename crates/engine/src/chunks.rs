@@ -103,6 +103,24 @@ impl Chunks {
         self.decode(pack, &opener, place.frame, entry, stored)
     }
 
+    /// Opens everything in a whole pack: its own directory must be the one the index has, its
+    /// padding zeros, and every chunk what its id says.
+    pub(crate) fn verify_whole(&self, pack: &PackEntry, whole: &[u8]) -> Result<()> {
+        let opener = self.open(pack, whole)?;
+        let directory = opener.open_whole(whole).map_err(|_| damaged(pack))?;
+        if directory != pack.directory {
+            return Err(damaged(pack));
+        }
+        for (number, entry) in (0u32..).zip(directory.frames()) {
+            let range = entry.range();
+            // Positions in bytes that are in memory.
+            let (start, end) = (range.start as usize, range.end as usize);
+            let stored = whole.get(start..end).ok_or_else(|| damaged(pack))?;
+            self.decode(pack, &opener, number, entry, stored)?;
+        }
+        Ok(())
+    }
+
     /// A range of a pack, aligned outward; with where it really starts.
     pub(crate) fn aligned(&self, pack: &PackEntry, range: &Range<u64>) -> Result<(u64, Bytes)> {
         let aligned = aligned(range, pack.length);

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use ownkey_crypto::{ChunkId, ChunkType, Opened};
 
+use crate::check::known_damage;
 use crate::chunks::{Chunks, Frame};
 use crate::error::{Error, Result};
 use crate::format::node::{Extent, Extents, Node, NodeKind, Stream};
 use crate::format::stream::ids_from_bytes;
 use crate::format::tree::{NodeReader, extents_fit, extents_from_bytes};
-use crate::index::{Avoid, Index};
+use crate::index::Index;
 use crate::repository::Repository;
 
 /// Directories nest at most this deep (docs/format.md §11); deeper ones are not ours.
@@ -43,9 +44,10 @@ impl ChunkRef {
 }
 
 impl Browser {
-    /// Loads the index of `repository`.
+    /// Loads the index of `repository`. Of several copies of a chunk, one in a pack that is known
+    /// to be damaged is read last.
     pub fn new(repository: &Repository) -> Result<Self> {
-        let index = Arc::new(Index::load(repository, &Avoid::default())?);
+        let index = Arc::new(Index::load(repository, &known_damage(repository)?)?);
         Ok(Self { chunks: Chunks::new(repository.io.clone(), Arc::clone(&repository.keys), index) })
     }
 

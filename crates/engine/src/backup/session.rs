@@ -282,8 +282,7 @@ fn known(reader: super::parent::ParentReader, index: &Index) -> Known {
 
 /// Packs that a check found damaged: their chunks are stored anew.
 fn avoid(repository: &Repository) -> Result<Avoid> {
-    let _ = repository;
-    Ok(Avoid::default())
+    crate::check::known_damage(repository)
 }
 
 /// Reads a stream to its end into chunks.

@@ -6,6 +6,7 @@
 
 mod append;
 mod read;
+mod reread;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,7 @@ use crate::roster::Roster;
 
 pub(crate) use append::{Appender, Draft};
 pub(crate) use read::LogReader;
+pub(crate) use reread::Reread;
 
 /// One device's log.
 #[derive(Debug, Clone, Default)]

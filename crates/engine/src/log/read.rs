@@ -150,7 +150,7 @@ impl LogReader<'_> {
         Ok(Some(log))
     }
 
-    fn fold(self, entry: &LogEntry, seq: u64) -> Result<Option<Fold>> {
+    pub(super) fn fold(self, entry: &LogEntry, seq: u64) -> Result<Option<Fold>> {
         let Some(sealed) = entry.fold.as_ref().filter(|_| self.keys.may_read()) else { return Ok(None) };
         let name = layout::log_entry(&entry.device, seq);
         let damaged = |source| Error::Object { name: name.clone(), source };
@@ -160,7 +160,7 @@ impl LogReader<'_> {
     }
 
     /// The entry after the tip of `log`, if there is one and it is not void.
-    fn next(self, member: &Member, log: &DeviceLog) -> Result<Option<Entry>> {
+    pub(super) fn next(self, member: &Member, log: &DeviceLog) -> Result<Option<Entry>> {
         let seq = log.tip.map_or(Some(0), |tip| tip.seq.checked_add(1));
         let Some(seq) = seq.filter(|seq| member.cut.is_none_or(|(next, _)| *seq < next)) else { return Ok(None) };
         let Some((hash, entry)) = self.entry(member, seq)? else { return Ok(None) };
@@ -187,7 +187,7 @@ impl LogReader<'_> {
     }
 
     /// Adds an entry to its log. What a device without `write` says has no effect.
-    fn take(self, log: &mut DeviceLog, Entry { at, entry }: &Entry) -> Result<()> {
+    pub(super) fn take(self, log: &mut DeviceLog, Entry { at, entry }: &Entry) -> Result<()> {
         let member = self.roster.member(&entry.device);
         if member.is_some_and(|member| member.capabilities.contain(Capabilities::WRITE)) {
             let record = self.record(entry, at.seq)?;

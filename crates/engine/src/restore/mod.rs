@@ -19,7 +19,7 @@
 
 mod filter;
 mod finish;
-mod layout;
+pub(crate) mod layout;
 mod pipeline;
 mod planner;
 mod report;

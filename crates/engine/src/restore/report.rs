@@ -40,14 +40,14 @@ pub enum Outcome {
     Complete,
     /// Something could not be applied.
     Incomplete,
-    /// Something is damaged in the repository.
+    /// Something is lost in the repository.
     Damaged,
 }
 
 impl RestoreReport {
     /// The worst that happened.
     pub fn outcome(&self) -> Outcome {
-        if self.damaged > 0 || !self.damaged_packs.is_empty() {
+        if self.damaged > 0 {
             Outcome::Damaged
         } else if self.problems > 0 || self.shortfalls.needs_root() || self.is_cut_short() {
             Outcome::Incomplete

@@ -1,5 +1,7 @@
 //! The engine through its public face, over storages in memory and real trees of files.
 
 mod backup;
+mod case;
+mod check;
 mod restore;
 mod world;

@@ -1,110 +1,17 @@
 //! Restoring: everything comes back, nothing else is touched, and what is damaged is said.
 
-use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use ownkey_engine::repository::Repository;
-use ownkey_engine::restore::{
-    self, Extras, Filter, Mode, Outcome, RestoreOptions, RestoreReport, Verify,
-};
+use ownkey_engine::restore::{self, Extras, Filter, Mode, Outcome, RestoreOptions, Verify};
 use ownkey_engine::target::Overwrite;
 use ownkey_engine::tree::Browser;
-use ownkey_storage::{MemoryStorage, ObjectName, Prefix, Storage, list_all};
-use ownkey_testkit::{Lie, Lying, tree};
+use ownkey_storage::Storage;
+use ownkey_testkit::{Lie, tree};
 
-use crate::world::{Heard, World};
-
-/// A backed-up folder behind a storage that can lie.
-struct Case {
-    world: World,
-    source: PathBuf,
-    lying: Arc<Lying>,
-    storage: Arc<dyn Storage>,
-}
-
-impl Case {
-    fn new(seed: u64, fill: impl FnOnce(&Path)) -> Self {
-        let world = World::new(seed);
-        let source = world.path("source");
-        fill(&source);
-        let lying = Arc::new(Lying::new(Arc::new(MemoryStorage::new())));
-        let storage: Arc<dyn Storage> = lying.clone();
-        let mut repository = world.init(&storage).repository;
-        world.backup(&mut repository, &source);
-        Self {
-            world,
-            source,
-            lying,
-            storage,
-        }
-    }
-
-    fn tree(seed: u64, spec: &tree::Spec) -> Self {
-        Self::new(seed, |source| {
-            tree::generate(source, seed, spec);
-        })
-    }
-
-    fn repository(&self) -> Repository {
-        self.world
-            .open(&self.storage)
-            .expect("the repository opens")
-    }
-
-    /// Options that put the contents of the source directly into `target`.
-    fn options(&self, target: &Path) -> RestoreOptions {
-        RestoreOptions {
-            subpath: Some(self.source.clone()),
-            ..RestoreOptions::into_folder(target)
-        }
-    }
-
-    fn restore(&self, options: &RestoreOptions) -> (RestoreReport, Heard) {
-        let repository = self.repository();
-        let snapshot = repository.find_snapshot("latest").expect("a snapshot");
-        let browser = Browser::new(&repository).expect("an index");
-        let heard = Heard::default();
-        let report = restore::run(&repository, &browser, &snapshot, options, &heard)
-            .expect("the restore ends");
-        (report, heard)
-    }
-
-    fn packs(&self, folder: &str) -> Vec<ObjectName> {
-        let prefix = Prefix::new(folder).expect("a prefix");
-        let listed = self
-            .world
-            .block_on(list_all(self.storage.as_ref(), &prefix))
-            .expect("a listing");
-        listed.into_iter().map(|object| object.name).collect()
-    }
-}
-
-fn assert_same(source: &Path, target: &Path) {
-    let differences = tree::compare(source, target);
-    assert!(differences.is_empty(), "{differences:#?}");
-}
-
-fn problems(heard: &Heard) -> Vec<String> {
-    let problems = heard.problems.lock().unwrap();
-    problems
-        .iter()
-        .map(|problem| format!("{}: {}", problem.path.display(), problem.message))
-        .collect()
-}
-
-fn write(path: &Path, bytes: &[u8]) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, bytes).unwrap();
-}
-
-fn names(folder: &Path) -> BTreeSet<String> {
-    std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .collect()
-}
+use crate::case::{Case, assert_same, names, problems, write};
+use crate::world::Heard;
 
 #[test]
 fn a_tree_of_everything_comes_back_the_same() {
@@ -340,7 +247,7 @@ fn a_dry_run_touches_nothing_and_counts_the_same() {
 #[test]
 fn a_link_planted_in_the_target_leads_nowhere() {
     let case = Case::new(12, |source| {
-        write(&source.join("dir/passwd"), b"from the snapshot")
+        write(&source.join("dir/passwd"), b"from the snapshot");
     });
     let outside = case.world.path("outside");
     write(&outside.join("passwd"), b"precious");
@@ -441,8 +348,14 @@ fn lost_swapped_and_cut_packs_give_no_wrong_byte() {
             );
         }
         assert_eq!(there.len() + problems(&heard).len(), 6, "{lie:?}");
+        assert_eq!(
+            report.outcome() == Outcome::Damaged,
+            there.len() < 6,
+            "{lie:?}"
+        );
+        // A whole pack is not read in ranges.
         assert!(
-            report.outcome() == Outcome::Damaged || matches!(lie, Lie::ShiftRanges(..)),
+            there.len() < 6 || matches!(lie, Lie::ShiftRanges(..)),
             "{lie:?}"
         );
     }

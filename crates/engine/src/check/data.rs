@@ -1,0 +1,214 @@
+//! Opening packs: every chunk is decrypted, decompressed and hashed.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crossbeam_channel::bounded;
+use ownkey_crypto::{PackKind, object_hash};
+
+use super::{Check, ReadData};
+use crate::chunks::is_damage;
+use crate::error::Result;
+use crate::format::entry::PackName;
+use crate::index::{PackEntry, Place};
+use crate::monitor::{Figure, Monitor};
+use crate::tree::Browser;
+
+impl<'a> Check<'a> {
+    /// Reads the chosen packs.
+    pub(super) fn data(&mut self, read: ReadData) -> Result<()> {
+        // What has a wrong length is damaged already; which chunks of it are left is the question.
+        let packs = (0..).zip(self.browser.chunks.index().packs());
+        let cut = packs.filter(|(_, pack)| {
+            self.report.damaged_packs.contains(&pack.name) && !self.unusable.contains(&pack.name)
+        });
+        for pack in cut.collect::<Vec<_>>() {
+            self.go_on()?;
+            self.bad_frames.extend(bad_frames(self.browser, pack)?);
+        }
+        let chosen = self.choose(read)?;
+        self.open_packs(&chosen)
+    }
+
+    /// Reads all packs of directories, to find which one broke a tree.
+    pub(super) fn meta_packs(&mut self) -> Result<()> {
+        let packs = self.readable();
+        let meta: Vec<Numbered<'_>> = packs
+            .into_iter()
+            .filter(|(_, pack)| pack.name.kind == PackKind::Meta)
+            .collect();
+        self.open_packs(&meta)
+    }
+
+    /// Packs that may be opened and were not yet.
+    fn readable(&self) -> Vec<Numbered<'a>> {
+        let packs = (0..).zip(self.browser.chunks.index().packs());
+        let unread = |pack: &PackEntry| {
+            !self.unusable.contains(&pack.name)
+                && !self.whole.contains(&pack.name)
+                && !self.report.damaged_packs.contains(&pack.name)
+        };
+        packs.filter(|(_, pack)| unread(pack)).collect()
+    }
+
+    fn choose(&self, read: ReadData) -> Result<Vec<Numbered<'a>>> {
+        let packs = self.readable();
+        Ok(match read {
+            ReadData::No => Vec::new(),
+            ReadData::All => packs,
+            ReadData::Part { n, of } => packs
+                .into_iter()
+                .filter(|(_, pack)| part(&pack.name, of) == n)
+                .collect(),
+            ReadData::Percent(percent) => {
+                let packs = self.shuffle(packs)?;
+                let count = (packs.len() as f64 * percent.clamp(0.0, 100.0) / 100.0).ceil();
+                // At least one where any was asked for: nothing read would prove nothing.
+                packs.into_iter().take(count as usize).collect()
+            }
+            ReadData::Bytes(bytes) => {
+                let mut left = bytes;
+                let packs = self.shuffle(packs)?.into_iter();
+                packs
+                    .take_while(|(_, pack)| {
+                        let wanted = left > 0;
+                        left = left.saturating_sub(pack.length);
+                        wanted
+                    })
+                    .collect()
+            }
+        })
+    }
+
+    /// Another order in every run, so that parts of many runs cover everything sooner or later.
+    fn shuffle<'p>(&self, mut packs: Vec<Numbered<'p>>) -> Result<Vec<Numbered<'p>>> {
+        let mut seed = [0; 32];
+        self.repository.environment.random.fill(&mut seed)?;
+        packs.sort_by_cached_key(|(_, pack)| {
+            object_hash(&[seed, *pack.name.hash.as_bytes()].concat())
+        });
+        Ok(packs)
+    }
+
+    /// Opens packs on all cores; each holds one whole pack in memory.
+    fn open_packs(&mut self, packs: &[Numbered<'a>]) -> Result<()> {
+        let cores = thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let results = Mutex::new(Vec::new());
+        let fatal = Mutex::new(None);
+        let (browser, monitor) = (self.browser, self.monitor);
+        thread::scope(|scope| {
+            let (send, receive) = bounded::<Numbered<'a>>(cores);
+            for _ in 0..cores {
+                let (receive, results, fatal) = (receive.clone(), &results, &fatal);
+                scope.spawn(move || {
+                    for pack in receive {
+                        match open_pack(browser, pack, monitor) {
+                            Ok(opened) => lock(results).push((pack.1, opened)),
+                            Err(error) => drop(lock(fatal).get_or_insert(error)),
+                        }
+                    }
+                });
+            }
+            drop(receive);
+            for pack in packs {
+                let stop = monitor.cancelled() || lock(&fatal).is_some();
+                if stop || send.send(*pack).is_err() {
+                    break;
+                }
+            }
+        });
+        if let Some(error) = fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        self.go_on()?;
+        for (pack, opened) in results.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.report.packs_read += 1;
+            self.report.bytes_read += pack.length;
+            match opened {
+                PackState::Whole => drop(self.whole.insert(pack.name)),
+                PackState::Damaged(frames) => {
+                    self.bad_frames.extend(frames);
+                    self.damaged_pack(pack.name, "is damaged");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A pack and its number in the index.
+type Numbered<'a> = (u32, &'a PackEntry);
+
+/// What opening a pack showed.
+enum PackState {
+    Whole,
+    /// These frames, as pack and number, are lost; the others can still be read.
+    Damaged(Vec<(u32, u32)>),
+}
+
+fn open_pack(
+    browser: &Browser,
+    (number, pack): Numbered<'_>,
+    monitor: &dyn Monitor,
+) -> Result<PackState> {
+    let opened = browser.chunks.whole(pack).and_then(|bytes| {
+        monitor.count(Figure::BytesFetched, bytes.len() as u64);
+        browser.chunks.verify_whole(pack, &bytes)
+    });
+    monitor.count(Figure::ObjectsChecked, 1);
+    match opened {
+        Ok(()) => Ok(PackState::Whole),
+        Err(error) if is_damage(&error) => {
+            bad_frames(browser, (number, pack)).map(PackState::Damaged)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The frames of a damaged pack that a restore could not read either.
+fn bad_frames(browser: &Browser, (number, pack): Numbered<'_>) -> Result<Vec<(u32, u32)>> {
+    let mut bad = Vec::new();
+    for (frame, _) in (0u32..).zip(pack.directory.frames()) {
+        match browser.chunks.frame(Place {
+            pack: number,
+            frame,
+            nth: 0,
+        }) {
+            Ok(_) => {}
+            Err(error) if is_damage(&error) => bad.push((number, frame)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bad)
+}
+
+/// Which of `of` parts a pack is in, from 1.
+fn part(pack: &PackName, of: u32) -> u32 {
+    let [a, b, c, d, ..] = *pack.hash.as_bytes();
+    u32::from_le_bytes([a, b, c, d]) % of.max(1) + 1
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ownkey_crypto::ObjectHash;
+
+    #[test]
+    fn every_pack_is_in_exactly_one_part() {
+        let mut found = [0; 4];
+        for byte in 0..=255 {
+            let pack = PackName {
+                kind: PackKind::Data,
+                hash: ObjectHash::from_bytes([byte; 32]),
+            };
+            found[part(&pack, 3) as usize] += 1;
+            assert_eq!(part(&pack, 1), 1);
+        }
+        assert_eq!(found[0], 0);
+        assert!(found[1..].iter().all(|count| *count > 50), "{found:?}");
+    }
+}

@@ -1,0 +1,111 @@
+//! Packs that a check found damaged, remembered so that the next backup stores their chunks anew.
+//!
+//! Kept with what this device knows of the location, and authenticated like it: who could add
+//! names here could make this machine store everything again.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
+
+use ownkey_crypto::{ObjectHash, PackKind};
+
+use crate::error::{Error, Result};
+use crate::format::entry::PackName;
+use crate::index::Avoid;
+use crate::repository::Repository;
+use crate::state::file;
+
+/// Kind and hash.
+const ENTRY: usize = 33;
+/// More damaged packs than this are a lost repository, not a list.
+const MOST: usize = 1 << 17;
+
+/// Packs that no new snapshot may rely on.
+///
+/// # Errors
+/// [`Error::StateTampered`] if the list was not written by this device.
+pub(crate) fn known_damage(repository: &Repository) -> Result<Avoid> {
+    Ok(Avoid {
+        packs: load(repository)?.into_iter().collect::<HashSet<_>>(),
+    })
+}
+
+/// Adds what is damaged and takes away what was read and is whole.
+pub(super) fn remember(
+    repository: &Repository,
+    damaged: &BTreeSet<PackName>,
+    whole: &HashSet<PackName>,
+) -> Result<()> {
+    let before = load(repository)?;
+    let mut now: BTreeSet<PackName> = before
+        .iter()
+        .copied()
+        .filter(|pack| !whole.contains(pack))
+        .collect();
+    now.extend(damaged.iter().copied());
+    if now == before {
+        return Ok(());
+    }
+    let body: Vec<u8> = now.iter().take(MOST).flat_map(encode).collect();
+    file::write_authentic(&path(repository), &repository.state_key, &body)
+}
+
+fn load(repository: &Repository) -> Result<BTreeSet<PackName>> {
+    let path = path(repository);
+    let limit = (MOST * ENTRY) as u64;
+    let Some(body) = file::read_authentic(&path, &repository.state_key, limit)? else {
+        return Ok(BTreeSet::new());
+    };
+    let (entries, rest) = body.as_chunks::<ENTRY>();
+    let packs = entries.iter().map(decode).collect::<Option<_>>();
+    packs
+        .filter(|_| rest.is_empty())
+        .ok_or(Error::StateTampered(path))
+}
+
+/// Beside the tips, and like them of one identity: another one has another key.
+fn path(repository: &Repository) -> PathBuf {
+    repository
+        .state
+        .location_folder()
+        .join(format!("damaged-packs-{}", repository.me()))
+}
+
+fn encode(pack: &PackName) -> [u8; ENTRY] {
+    let mut bytes = [0; ENTRY];
+    let (kind, hash) = bytes.split_at_mut(1);
+    kind.fill(u8::from(pack.kind == PackKind::Meta));
+    hash.copy_from_slice(pack.hash.as_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8; ENTRY]) -> Option<PackName> {
+    let (kind, hash) = bytes.split_first()?;
+    let kind = match kind {
+        0 => PackKind::Data,
+        1 => PackKind::Meta,
+        _ => return None,
+    };
+    Some(PackName {
+        kind,
+        hash: ObjectHash::from_bytes(hash.try_into().ok()?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pack_is_read_back_and_an_unknown_kind_is_refused() {
+        for kind in [PackKind::Data, PackKind::Meta] {
+            let pack = PackName {
+                kind,
+                hash: ObjectHash::from_bytes([7; 32]),
+            };
+            let mut bytes = encode(&pack);
+            assert_eq!(decode(&bytes), Some(pack));
+            bytes[0] = 2;
+            assert_eq!(decode(&bytes), None);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The logs from their first entries, and the keys of everybody who stands.
+
+use std::collections::BTreeMap;
+
+use ownkey_crypto::{DeviceId, object_hash};
+use ownkey_storage::ObjectMeta;
+
+use super::Check;
+use super::report::Finding;
+use crate::error::{Class, Lie, Result};
+use crate::format::layout::{self, Object};
+use crate::log::Reread;
+use crate::roster::Member;
+
+impl Check<'_> {
+    /// Every log, entry by entry: chained, signed, folded rightly, and as others have seen it.
+    pub(super) fn logs(&mut self, listed: &[ObjectMeta]) -> Result<()> {
+        let repository = self.repository;
+        let mut logs = BTreeMap::new();
+        for member in repository.roster.members() {
+            self.go_on()?;
+            match repository.log_reader().reread(member) {
+                Ok(log) => drop(logs.insert(member.id, log)),
+                Err(error) => self.finding(Finding::of(error)?),
+            }
+        }
+        for (device, log) in &logs {
+            self.report.log_entries += log.tip().map_or(0, |tip| tip.seq + 1);
+            for seq in &log.wrong_folds {
+                let entry = layout::log_entry(device, *seq);
+                let message =
+                    format!("{entry} carries a state that its own log does not add up to");
+                self.finding(Finding {
+                    class: Class::StorageLied,
+                    message,
+                });
+            }
+            self.same_as_before(device, log);
+            self.as_seen(&logs, *device, log);
+        }
+        self.nothing_behind(&logs, listed);
+        Ok(())
+    }
+
+    /// The log as read when the repository was opened, perhaps from a fold.
+    fn same_as_before(&mut self, device: &DeviceId, log: &Reread) {
+        let Some(tip) = self.repository.logs.of(device).and_then(|log| log.tip) else {
+            return;
+        };
+        let lie = match log.hash(tip.seq) {
+            Some(hash) if hash == tip.hash => return,
+            Some(_) => Lie::LogForked {
+                device: *device,
+                seq: tip.seq,
+            },
+            None => Lie::LogRolledBack {
+                device: *device,
+                seq: tip.seq,
+            },
+        };
+        self.lie(&lie);
+    }
+
+    /// Everything one device says to have seen is what the others' logs show.
+    fn as_seen(&mut self, logs: &BTreeMap<DeviceId, Reread>, witness: DeviceId, log: &Reread) {
+        for seen in &log.seen {
+            let (device, seq) = (seen.device, seen.at.seq);
+            let member = self.repository.roster.member(&device);
+            let is_void = member
+                .and_then(|member| member.cut)
+                .is_some_and(|(next, _)| seq >= next);
+            match logs.get(&device).and_then(|log| log.hash(seq)) {
+                _ if is_void => {}
+                Some(hash) if hash == seen.at.hash => {}
+                Some(_) => self.lie(&Lie::LogForked { device, seq }),
+                None => self.lie(&Lie::SeenAhead {
+                    device,
+                    seq,
+                    witness,
+                }),
+            }
+        }
+        for position in &log.rosters {
+            if !self.repository.roster.contains(position) {
+                self.lie(&Lie::RosterForked(position.n));
+            }
+        }
+    }
+
+    /// No entry lies behind the end of its log, where only a hidden one can have led.
+    fn nothing_behind(&mut self, logs: &BTreeMap<DeviceId, Reread>, listed: &[ObjectMeta]) {
+        for object in listed {
+            let Some(Object::LogEntry(device, seq)) = Object::parse(&object.name) else {
+                continue;
+            };
+            let Some(member) = self.repository.roster.member(&device) else {
+                self.report.foreign.push(object.name.clone());
+                continue;
+            };
+            let is_void = member.cut.is_some_and(|(next, _)| seq >= next);
+            let end = logs.get(&device).map(Reread::tip);
+            // A log that could not be read was told already; one entry may have come since.
+            let next = end.map(|tip| tip.map_or(0, |tip| tip.seq + 1));
+            if !is_void && next.is_some_and(|next| seq > next) {
+                let message = format!(
+                    "{} lies behind an entry that the storage does not show",
+                    object.name
+                );
+                self.finding(Finding {
+                    class: Class::StorageLied,
+                    message,
+                });
+            }
+        }
+    }
+
+    fn lie(&mut self, lie: &Lie) {
+        self.finding(Finding {
+            class: Class::StorageLied,
+            message: lie.to_string(),
+        });
+    }
+
+    /// Everybody who stands has a grant, and every slot the roster names is whole.
+    pub(super) fn keys(&mut self) -> Result<()> {
+        let repository = self.repository;
+        let standing = repository
+            .roster
+            .members()
+            .filter(|member| member.removed.is_none());
+        for member in standing {
+            self.go_on()?;
+            self.grant(member)?;
+            for slot in &member.slots {
+                let name = layout::slot(slot);
+                let wrong = match repository.io.find(&name)? {
+                    None => "is missing",
+                    Some(bytes) if object_hash(&bytes) != *slot => "is damaged",
+                    Some(_) => continue,
+                };
+                let message = format!("{name}, a way back in through {:?}, {wrong}", member.label);
+                self.finding(Finding::damage(message));
+            }
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, member: &Member) -> Result<()> {
+        let of = member.public.grant_name(&self.repository.id());
+        let name = layout::grant(&of, self.repository.roster.current_epoch());
+        if self.repository.io.find(&name)?.is_none() {
+            let message = format!("{name}, the keys of {:?}, is missing", member.label);
+            self.finding(Finding::damage(message));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! Check: is everything there, and is it what it should be?
+//!
+//! Without a key, [`objects`] compares every object with its name. With a key, [`run`] follows
+//! everything from the roster down to the chunks, believes no fold, and says which files of
+//! which snapshots are concerned by what it finds. How much of the packs' contents it reads is
+//! [`ReadData`]; what it does not read it only compares by name and length with the index.
+
+mod concerned;
+mod data;
+mod known_damage;
+mod logs;
+mod objects;
+mod report;
+mod trees;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use ownkey_crypto::{ChunkId, ChunkType, ObjectHash};
+use ownkey_storage::{ObjectMeta, Prefix};
+
+use crate::error::{Error, Result};
+use crate::format::entry::PackName;
+use crate::format::layout::{self, Object};
+use crate::index::Place;
+use crate::monitor::{Figure, Monitor};
+use crate::repository::Repository;
+use crate::tree::Browser;
+
+pub(crate) use known_damage::known_damage;
+pub use objects::{ObjectsReport, objects};
+pub use report::{CONCERNED_NAMED, CheckReport, Concerned, Finding};
+
+/// Which packs are read and opened wholly.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ReadData {
+    /// None, unless a directory cannot be read.
+    No,
+    /// All.
+    All,
+    /// The `n`th of `of` parts, from 1; the parts together are all, and stay the same.
+    Part {
+        /// Which part, from 1.
+        n: u32,
+        /// How many parts.
+        of: u32,
+    },
+    /// Randomly chosen ones, about so many in a hundred.
+    Percent(f64),
+    /// Randomly chosen ones, of about so many bytes together.
+    Bytes(u64),
+}
+
+/// Checks a repository with its keys.
+///
+/// What is found is in the report and told to the monitor; packs found damaged are remembered, so
+/// that the next backup stores their chunks anew.
+///
+/// # Errors
+/// [`Error::NotAllowed`] for a device that may not read, [`Error::Cancelled`], and what concerns
+/// the check as a whole: the storage cannot be reached, the state folder cannot be written.
+pub fn run(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Result<CheckReport> {
+    if !repository.keys.may_read() {
+        return Err(Error::NotAllowed("read, and so not check with its key"));
+    }
+    let browser = Browser::new(repository)?;
+    let listed = repository.io.list(&Prefix::all())?;
+    let mut check = Check {
+        repository,
+        browser: &browser,
+        monitor,
+        report: CheckReport::default(),
+        unusable: HashSet::new(),
+        bad_frames: HashSet::new(),
+        whole: HashSet::new(),
+    };
+    check.compare_listing(&listed);
+    check.logs(&listed)?;
+    check.keys()?;
+    let broken_trees = check.trees()?;
+    check.data(read)?;
+    if broken_trees {
+        check.meta_packs()?;
+    }
+    let lost = !check.unusable.is_empty() || !check.bad_frames.is_empty();
+    if broken_trees || lost || !check.report.damaged_segments.is_empty() {
+        check.concerned()?;
+    }
+    known_damage::remember(repository, &check.report.damaged_packs, &check.whole)?;
+    Ok(check.report)
+}
+
+/// One check in progress.
+struct Check<'a> {
+    repository: &'a Repository,
+    browser: &'a Browser,
+    monitor: &'a dyn Monitor,
+    report: CheckReport,
+    /// Packs that are gone: missing ones, and condemned ones that somebody deleted.
+    unusable: HashSet<PackName>,
+    /// Frames of damaged packs that cannot be read, as pack of the index and number.
+    bad_frames: HashSet<(u32, u32)>,
+    /// Packs that were opened wholly and are right.
+    whole: HashSet<PackName>,
+}
+
+impl Check<'_> {
+    fn go_on(&self) -> Result<()> {
+        if self.monitor.cancelled() {
+            Err(Error::Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn finding(&mut self, finding: Finding) {
+        self.monitor.note(&finding.message);
+        self.report.findings.push(finding);
+    }
+
+    /// Whether a chunk can be had from one of its places, as far as is known.
+    fn is_usable(&self, place: Place) -> bool {
+        let pack = self.browser.chunks.index().pack(place);
+        let is_there = pack.is_some_and(|(pack, _)| !self.unusable.contains(&pack.name));
+        is_there && !self.bad_frames.contains(&(place.pack, place.frame))
+    }
+
+    /// What a chunk without any usable place is to be blamed on.
+    fn blame(&self, id: &ChunkId, kind: ChunkType) -> Option<String> {
+        let index = self.browser.chunks.index();
+        if index.places(id, kind).any(|place| self.is_usable(place)) {
+            return None;
+        }
+        let what = match index.places(id, kind).find_map(|place| index.pack(place)) {
+            Some((pack, _)) => format!("pack {}", layout::pack(&pack.name)),
+            None => format!("chunk {id}: no index segment names it, so it"),
+        };
+        Some(Error::Damage { what }.to_string())
+    }
+
+    fn damaged_pack(&mut self, pack: PackName, how: &str) {
+        if self.report.damaged_packs.insert(pack) {
+            self.finding(Finding::damage(format!(
+                "pack {} {how}",
+                layout::pack(&pack)
+            )));
+        }
+    }
+
+    /// Packs and segments that entries rely on must be there, with the right length.
+    fn compare_listing(&mut self, listed: &[ObjectMeta]) {
+        let mut packs = HashMap::new();
+        let mut segments = HashSet::new();
+        for object in listed {
+            match Object::parse(&object.name) {
+                Some(Object::Pack(pack)) => drop(packs.insert(pack, object.size)),
+                Some(Object::Segment(hash)) => drop(segments.insert(hash)),
+                Some(_) => {}
+                None => self.report.foreign.push(object.name.clone()),
+            }
+        }
+        self.monitor
+            .count(Figure::ObjectsChecked, listed.len() as u64);
+        let condemned = self.repository.logs.condemned();
+        let index = self.browser.chunks.index();
+        let mut known = HashSet::new();
+        for pack in index.packs() {
+            known.insert(pack.name);
+            match packs.get(&pack.name) {
+                Some(length) if *length == pack.length => {}
+                Some(length) => {
+                    let how = format!("has {length} bytes and should have {}", pack.length);
+                    self.damaged_pack(pack.name, &how);
+                }
+                // Somebody may be deleting it right now.
+                None if condemned.packs.contains(&pack.name) => {
+                    drop(self.unusable.insert(pack.name))
+                }
+                None => {
+                    self.unusable.insert(pack.name);
+                    self.damaged_pack(pack.name, "is missing");
+                }
+            }
+        }
+        self.report.packs = known.len() as u64;
+        let named: BTreeSet<ObjectHash> = self
+            .repository
+            .logs
+            .segments()
+            .map(|(_, hash)| hash)
+            .collect();
+        self.report.segments = named.len() as u64;
+        let unnamed = segments
+            .iter()
+            .filter(|hash| !named.contains(*hash))
+            .count();
+        let unknown = packs.keys().filter(|pack| !known.contains(*pack)).count();
+        self.report.unreferenced = (unnamed + unknown) as u64;
+        for hash in index.broken_segments() {
+            if !condemned.segments.contains(hash) {
+                self.report.damaged_segments.insert(*hash);
+                let how = if segments.contains(hash) {
+                    "is damaged"
+                } else {
+                    "is missing"
+                };
+                self.finding(Finding::damage(format!(
+                    "index segment {} {how}",
+                    layout::segment(hash)
+                )));
+            }
+        }
+    }
+}

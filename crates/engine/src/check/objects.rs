@@ -1,0 +1,162 @@
+//! The check that needs no key: whoever can read the storage can do it.
+//!
+//! It finds what decay, a bad disk or a careless copy does. It cannot find what was replaced
+//! by something well formed, or is missing: only a key knows what should be there.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use crossbeam_channel::bounded;
+use ownkey_crypto::{Class as Sealing, PackKind, object_hash, peek_epoch};
+use ownkey_storage::{ObjectMeta, ObjectName, Prefix, Storage, StorageErrorKind};
+
+use super::report::Finding;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::format::header;
+use crate::format::layout::Object;
+use crate::io::Io;
+use crate::monitor::{Figure, Monitor};
+
+/// Objects read at once: at most 72 MiB each, so this bounds the memory.
+const READERS: usize = 4;
+
+/// The result of a check without a key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ObjectsReport {
+    /// Objects read.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Objects that are not what their names say.
+    pub damaged: Vec<ObjectName>,
+    /// Objects that are not ownkey's.
+    pub foreign: Vec<ObjectName>,
+    /// The same in sentences.
+    pub findings: Vec<Finding>,
+}
+
+/// Reads every object of the storage and compares it with its name.
+///
+/// # Errors
+/// [`Error::NoRepository`], [`Error::Cancelled`], and those of the storage that are not damage.
+pub fn objects(
+    environment: &Environment,
+    storage: &Arc<dyn Storage>,
+    monitor: &dyn Monitor,
+) -> Result<ObjectsReport> {
+    let io = Io::new(Arc::clone(storage), environment.runtime.clone());
+    crate::repository::read_header(&io)?;
+    let listed = io.list(&Prefix::all())?;
+    let report = Mutex::new(ObjectsReport::default());
+    let failure = Mutex::new(None);
+    thread::scope(|scope| {
+        let (send, receive) = bounded::<&ObjectMeta>(READERS);
+        for _ in 0..READERS {
+            let (receive, io) = (receive.clone(), &io);
+            let (report, failure) = (&report, &failure);
+            scope.spawn(move || {
+                for object in receive {
+                    if let Err(error) = look_at(io, object, report, monitor) {
+                        lock(failure).get_or_insert(error);
+                    }
+                }
+            });
+        }
+        drop(receive);
+        for object in &listed {
+            let stop = monitor.cancelled() || lock(&failure).is_some();
+            if stop || send.send(object).is_err() {
+                break;
+            }
+        }
+    });
+    if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    if monitor.cancelled() {
+        return Err(Error::Cancelled);
+    }
+    let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report.damaged.sort();
+    report.foreign.sort();
+    report.findings.sort_by(|a, b| a.message.cmp(&b.message));
+    Ok(report)
+}
+
+fn look_at(
+    io: &Io,
+    listed: &ObjectMeta,
+    report: &Mutex<ObjectsReport>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let name = &listed.name;
+    let Some(object) = Object::parse(name) else {
+        lock(report).foreign.push(name.clone());
+        return Ok(());
+    };
+    let found = match io.get(name) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == StorageErrorKind::TooLarge => None,
+        Err(error) => match Finding::of(error.into()) {
+            Ok(_) => None,
+            Err(error) => return Err(error),
+        },
+    };
+    let wrong = match &found {
+        None => Some("it is listed and cannot be read"),
+        Some(bytes) if bytes.len() as u64 != listed.size => {
+            Some("it has another length than listed")
+        }
+        Some(bytes) => wrong_with(&object, bytes),
+    };
+    let length = found.map_or(0, |bytes| bytes.len() as u64);
+    monitor.count(Figure::ObjectsChecked, 1);
+    monitor.count(Figure::BytesFetched, length);
+    let mut report = lock(report);
+    report.objects += 1;
+    report.bytes += length;
+    if let Some(wrong) = wrong {
+        report.damaged.push(name.clone());
+        report
+            .findings
+            .push(Finding::damage(format!("object {name}: {wrong}")));
+    }
+    Ok(())
+}
+
+/// What is wrong with an object, as far as can be seen without keys.
+fn wrong_with(object: &Object, bytes: &[u8]) -> Option<&'static str> {
+    let named = match object {
+        Object::Slot(hash) | Object::RosterEntry(_, hash) | Object::Segment(hash) => Some(*hash),
+        Object::Pack(pack) => Some(pack.hash),
+        Object::Header | Object::Grant(..) | Object::LogEntry(..) => None,
+    };
+    if named.is_some_and(|hash| object_hash(bytes) != hash) {
+        return Some("its bytes are not those it is named after");
+    }
+    let class = match object {
+        Object::Header => {
+            return header::parse(bytes)
+                .is_err()
+                .then_some("it is not the header of a repository");
+        }
+        // Its length and bytes are those it is named after.
+        Object::Slot(_) => return None,
+        Object::Grant(..) => Sealing::Grant,
+        Object::RosterEntry(..) => Sealing::Roster,
+        Object::LogEntry(..) => Sealing::Log,
+        Object::Segment(_) => Sealing::Segment,
+        Object::Pack(pack) if pack.kind == PackKind::Data => Sealing::DataPack,
+        Object::Pack(_) => Sealing::MetaPack,
+    };
+    match peek_epoch(bytes) {
+        Ok((found, _)) if found == class => None,
+        Ok(_) => Some("it is an object of another kind"),
+        Err(_) => Some("it is not a sealed object"),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

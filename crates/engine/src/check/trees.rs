@@ -1,0 +1,99 @@
+//! Every directory of every snapshot, each read once, and every chunk of every file looked up.
+
+use std::collections::HashSet;
+
+use ownkey_crypto::{ChunkType, ObjectHash, object_hash};
+
+use super::Check;
+use crate::chunks::is_damage;
+use crate::error::Result;
+use crate::format::node::{Node, NodeKind, Stream};
+use crate::list::{Step, Walk};
+use crate::monitor::Figure;
+use crate::repository::Snapshot;
+use crate::restore::layout::Layout;
+
+/// What tells one directory's contents from another's.
+pub(super) fn key(content: &Stream) -> ObjectHash {
+    let mut bytes = content.length.to_le_bytes().to_vec();
+    bytes.push(content.depth);
+    content
+        .ids
+        .iter()
+        .for_each(|id| bytes.extend_from_slice(id.as_bytes()));
+    object_hash(&bytes)
+}
+
+impl Check<'_> {
+    /// Confirmed snapshots, and what this device left unfinished.
+    pub(super) fn snapshots(&self) -> Vec<Snapshot> {
+        let mut snapshots = self.repository.snapshots();
+        snapshots.extend(self.repository.unfinished());
+        snapshots
+    }
+
+    /// Whether anything in the trees is broken; `concerned` then says what.
+    pub(super) fn trees(&mut self) -> Result<bool> {
+        let mut broken = false;
+        let mut seen = HashSet::new();
+        for snapshot in self.snapshots() {
+            self.report.snapshots += 1;
+            let root = &snapshot.record.root;
+            if seen.insert(key(root)) {
+                self.report.directories += 1;
+                broken |= self.tree(root, &mut seen)?;
+            }
+        }
+        Ok(broken)
+    }
+
+    fn tree(&mut self, root: &Stream, seen: &mut HashSet<ObjectHash>) -> Result<bool> {
+        let mut broken = false;
+        let mut walk = Walk::new(self.browser, root);
+        while let Some(step) = walk.step() {
+            self.go_on()?;
+            match step {
+                Step::Entry(node) => match &node.kind {
+                    NodeKind::Directory { content } if seen.insert(key(content)) => {
+                        self.report.directories += 1;
+                    }
+                    NodeKind::Directory { .. } => walk.skip(),
+                    NodeKind::File { .. } => {
+                        self.report.files += 1;
+                        self.monitor.count(Figure::FilesDone, 1);
+                        broken |= self.wrong_with(&node)?.is_some();
+                    }
+                    _ => {}
+                },
+                Step::Broken(error) if is_damage(&error) => broken = true,
+                Step::Broken(error) => return Err(error),
+                Step::Leave => {}
+            }
+        }
+        Ok(broken)
+    }
+
+    /// Why a file's content cannot be had, as far as is known.
+    pub(super) fn wrong_with(&self, node: &Node) -> Result<Option<String>> {
+        let NodeKind::File {
+            size,
+            content,
+            extents,
+        } = &node.kind
+        else {
+            return Ok(None);
+        };
+        match Layout::of(self.browser, *size, content, extents.as_ref()) {
+            Ok(layout) => Ok(self.lost_chunk(&layout)),
+            Err(error) if is_damage(&error) => Ok(Some(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn lost_chunk(&self, layout: &Layout) -> Option<String> {
+        layout
+            .spans
+            .iter()
+            .find_map(|span| self.blame(&span.id, ChunkType::Content))
+    }
+}

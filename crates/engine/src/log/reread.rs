@@ -1,0 +1,60 @@
+//! Reading a whole log again, for who wants to believe no fold.
+
+use std::collections::BTreeSet;
+
+use ownkey_crypto::{Capabilities, ObjectHash};
+
+use super::DeviceLog;
+use super::read::LogReader;
+use crate::error::Result;
+use crate::format::entry::{EntryRef, LogPosition, RosterPosition};
+use crate::roster::Member;
+
+/// A log as its entries from the first one say it is.
+#[derive(Debug, Default)]
+pub(crate) struct Reread {
+    log: DeviceLog,
+    /// Entries whose fold is not what the entries before them add up to.
+    pub(crate) wrong_folds: Vec<u64>,
+    /// Everything its author says to have seen of other logs.
+    pub(crate) seen: BTreeSet<EntryRef>,
+    /// And of the roster.
+    pub(crate) rosters: BTreeSet<RosterPosition>,
+}
+
+impl Reread {
+    /// The newest entry.
+    pub(crate) fn tip(&self) -> Option<LogPosition> {
+        self.log.tip
+    }
+
+    /// The hash of an entry.
+    pub(crate) fn hash(&self, seq: u64) -> Option<ObjectHash> {
+        self.log.hashes.get(&seq).copied()
+    }
+}
+
+impl LogReader<'_> {
+    /// Reads a log from entry 0 and recomputes every fold on the way.
+    pub(crate) fn reread(self, member: &Member) -> Result<Reread> {
+        let mut reread = Reread::default();
+        // What a device without this right says has no effect, so its folds say nothing either.
+        let folds = member.capabilities.contain(Capabilities::WRITE);
+        while let Some(entry) = self.next(member, &reread.log)? {
+            let seq = entry.at.seq;
+            if folds && let Some(fold) = self.fold(&entry.entry, seq)? {
+                let own = |at| EntryRef {
+                    device: member.id,
+                    at,
+                };
+                if fold != reread.log.state.fold(&own, reread.log.last_fold) {
+                    reread.wrong_folds.push(seq);
+                }
+            }
+            self.take(&mut reread.log, &entry)?;
+            reread.seen.extend(entry.entry.seen.iter().copied());
+            reread.rosters.insert(entry.entry.roster);
+        }
+        Ok(reread)
+    }
+}
