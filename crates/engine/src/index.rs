@@ -61,8 +61,12 @@ impl Index {
                 continue;
             }
             let member = repository.roster().member(&author);
-            // A write-only device cannot read, so nobody could check what it says of chunks.
-            let trusted = author == me || member.is_some_and(|m| m.capabilities.contain(Capabilities::READ));
+            // A write-only device cannot read, so nobody could check what it says of chunks. What a
+            // removed device named may yet be cut away (docs/adr/0007-look-rule.md).
+            let trusted = author == me
+                || member.is_some_and(|m| {
+                    m.capabilities.contain(Capabilities::READ) && (m.removed.is_none() || m.cut.is_some())
+                });
             let trusted = trusted && !condemned.segments.contains(&hash);
             match load_segment(repository, &hash)? {
                 Some(packs) => {

@@ -24,7 +24,8 @@ use crate::format::record::{Counts, SnapshotRecord};
 use crate::format::segment::{self, IndexedPack};
 use crate::format::time::Timestamp;
 use crate::format::tree::append_node;
-use crate::index::{Avoid, Claims, Index};
+use crate::check::known_damage;
+use crate::index::{Claims, Index};
 use crate::io::Outgoing;
 use crate::log::Draft;
 use crate::monitor::{Figure, Monitor};
@@ -65,7 +66,7 @@ impl<'r> Session<'r> {
         repository.look(monitor)?;
         record.started = repository.environment.clock.now();
         record.parent = repository.snapshots().iter().rev().find(|s| s.device == repository.me()).map(|s| s.id);
-        let index = Arc::new(Index::load(repository, &avoid(repository)?)?);
+        let index = Arc::new(Index::load(repository, &known_damage(repository)?)?);
         Ok(Self {
             repository,
             monitor,
@@ -225,7 +226,7 @@ impl<'r> Session<'r> {
         let backup = self.put(Event::Backup { segments }, Some(record))?;
         self.repository.look(self.monitor)?;
         if self.relies_on_condemned() {
-            self.index = Arc::new(Index::load(self.repository, &avoid(self.repository)?)?);
+            self.index = Arc::new(Index::load(self.repository, &known_damage(self.repository)?)?);
             self.relied = Relied::default();
             return Ok(None);
         }
@@ -278,11 +279,6 @@ fn known(reader: super::parent::ParentReader, index: &Index) -> Known {
     let reliable: HashSet<PackName> = index.packs().iter().filter(|pack| pack.reliable).map(|pack| pack.name).collect();
     let intact = reader.relied().is_subset(&reliable);
     Known { reader, intact }
-}
-
-/// Packs that a check found damaged: their chunks are stored anew.
-fn avoid(repository: &Repository) -> Result<Avoid> {
-    crate::check::known_damage(repository)
 }
 
 /// Reads a stream to its end into chunks.
