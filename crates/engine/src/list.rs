@@ -8,6 +8,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use ownkey_crypto::{ObjectHash, object_hash};
+
 use crate::chunks::is_damage;
 use crate::error::{Error, Result};
 use crate::format::name::Name;
@@ -111,6 +113,18 @@ impl<'b> Walk<'b> {
             NodeStream::failed(self.browser, Error::Damage { what })
         });
     }
+}
+
+/// What tells one directory's contents from another's, also across snapshots: verbs that look at
+/// many of them look at what they share once.
+pub(crate) fn key(content: &Stream) -> ObjectHash {
+    let mut bytes = content.length.to_le_bytes().to_vec();
+    bytes.push(content.depth);
+    content
+        .ids
+        .iter()
+        .for_each(|id| bytes.extend_from_slice(id.as_bytes()));
+    object_hash(&bytes)
 }
 
 /// The path that `names` make below `base`.

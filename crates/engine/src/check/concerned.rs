@@ -7,12 +7,11 @@ use ownkey_crypto::{ChunkType, ObjectHash};
 
 use super::Check;
 use super::report::{CONCERNED_NAMED, Concerned};
-use super::trees::key;
 use crate::chunks::is_damage;
 use crate::error::Result;
 use crate::format::name::Name;
 use crate::format::node::{NodeKind, Stream};
-use crate::list::{Step, Walk, join};
+use crate::list::{Step, Walk, join, key};
 use crate::monitor::Problem;
 use crate::repository::Snapshot;
 

@@ -125,7 +125,9 @@ impl<'a> Check<'a> {
             self.report.packs_read += 1;
             self.report.bytes_read += pack.length;
             match opened {
-                PackState::Whole => drop(self.whole.insert(pack.name)),
+                PackState::Whole => {
+                    self.whole.insert(pack.name);
+                }
                 PackState::Damaged(frames) => {
                     self.bad_frames.extend(frames);
                     self.damaged_pack(pack.name, "is damaged");

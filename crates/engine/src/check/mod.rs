@@ -152,8 +152,12 @@ impl Check<'_> {
         let mut segments = HashSet::new();
         for object in listed {
             match Object::parse(&object.name) {
-                Some(Object::Pack(pack)) => drop(packs.insert(pack, object.size)),
-                Some(Object::Segment(hash)) => drop(segments.insert(hash)),
+                Some(Object::Pack(pack)) => {
+                    packs.insert(pack, object.size);
+                }
+                Some(Object::Segment(hash)) => {
+                    segments.insert(hash);
+                }
                 Some(_) => {}
                 None => self.report.foreign.push(object.name.clone()),
             }
@@ -173,7 +177,7 @@ impl Check<'_> {
                 }
                 // Somebody may be deleting it right now.
                 None if condemned.packs.contains(&pack.name) => {
-                    drop(self.unusable.insert(pack.name))
+                    self.unusable.insert(pack.name);
                 }
                 None => {
                     self.unusable.insert(pack.name);

@@ -2,27 +2,16 @@
 
 use std::collections::HashSet;
 
-use ownkey_crypto::{ChunkType, ObjectHash, object_hash};
+use ownkey_crypto::{ChunkType, ObjectHash};
 
 use super::Check;
 use crate::chunks::is_damage;
 use crate::error::Result;
 use crate::format::node::{Node, NodeKind, Stream};
-use crate::list::{Step, Walk};
+use crate::list::{Step, Walk, key};
 use crate::monitor::Figure;
 use crate::repository::Snapshot;
 use crate::restore::layout::Layout;
-
-/// What tells one directory's contents from another's.
-pub(super) fn key(content: &Stream) -> ObjectHash {
-    let mut bytes = content.length.to_le_bytes().to_vec();
-    bytes.push(content.depth);
-    content
-        .ids
-        .iter()
-        .for_each(|id| bytes.extend_from_slice(id.as_bytes()));
-    object_hash(&bytes)
-}
 
 impl Check<'_> {
     /// Confirmed snapshots, and what this device left unfinished.
