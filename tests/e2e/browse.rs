@@ -64,3 +64,69 @@ fn a_repository_without_snapshots_says_how_to_make_one() {
         .says("ownkey backup")
         .is_well_said();
 }
+
+#[test]
+fn find_looks_through_all_snapshots() {
+    let home = Home::with_snapshot();
+    home.run(&["backup", "src"]).ok();
+    let found = home.run(&["find", "notes.*", "--json"]).ok().json();
+    assert_eq!(found.len(), 2, "once in each snapshot");
+    assert_eq!(found[0]["path"], home.text("src/notes.txt"));
+    let one = home
+        .run(&["find", "-i", "NOTES.TXT", "-s", "latest"])
+        .ok()
+        .out;
+    assert_eq!(one.matches("notes.txt").count(), 1, "{one}");
+    assert!(
+        home.run(&["find", "nothing like this"])
+            .ok()
+            .out
+            .contains("nothing was found")
+    );
+}
+
+#[test]
+fn diff_says_what_was_added_changed_and_removed() {
+    let home = Home::with_snapshot();
+    std::fs::write(home.path("src/new"), "new").expect("a file");
+    std::fs::write(home.path("src/notes.txt"), "something else").expect("a file");
+    std::fs::remove_file(home.path("src/link")).expect("the link");
+    home.run(&["backup", "src"]).ok();
+    let mut marks: Vec<(String, String)> = home
+        .run(&["diff", "latest~1", "latest", "--json"])
+        .ok()
+        .json()
+        .iter()
+        .filter(|line| line["message_type"] == "change")
+        .map(|line| {
+            let text = |field: &str| line[field].as_str().expect("text").to_owned();
+            let path = text("path");
+            (
+                text("modifier"),
+                path.rsplit('/').next().unwrap_or_default().to_owned(),
+            )
+        })
+        .collect();
+    marks.sort();
+    let wanted = [("+", "new"), ("-", "link"), ("M", "notes.txt")];
+    assert_eq!(
+        marks,
+        wanted.map(|(mark, name)| (mark.to_owned(), name.to_owned()))
+    );
+}
+
+#[test]
+fn stats_counts_what_is_shared_once() {
+    let home = Home::with_snapshot();
+    home.run(&["backup", "src"]).ok();
+    let stats = home.run(&["stats", "--json"]).ok().json().remove(0);
+    assert_eq!(stats["snapshots_count"], 2);
+    assert_eq!(stats["total_size"], 200_024);
+    let unique = stats["unique_bytes"].as_u64().expect("a number");
+    assert!((100_012..200_000).contains(&unique), "{unique}");
+    assert!(
+        stats["objects"]["data"]["objects"].as_u64() >= Some(1),
+        "{stats}"
+    );
+    assert!(home.run(&["stats"]).ok().out.contains("2 snapshots"));
+}

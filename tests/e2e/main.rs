@@ -5,10 +5,13 @@
 
 mod backup;
 mod browse;
+mod check;
 mod credentials;
+mod dump;
 mod help;
 mod home;
 mod init;
 mod mistakes;
 mod restore;
+mod setup;
 mod stream;

@@ -62,7 +62,8 @@ fn delete_wants_a_word_and_then_removes_only_what_is_extra() {
     home.run(&arguments).ended(2).says("--yes").is_well_said();
     assert!(home.path("back/extra").exists(), "nobody agreed");
     home.run(&[&arguments[..], &["--yes"]].concat()).ok();
-    assert_same_tree(&home.path("src"), &home.path("back"));
+    assert!(!home.path("back/extra").exists());
+    assert_same_tree(&home.path("src/deep"), &home.path("back/deep"));
 }
 
 #[test]

@@ -126,7 +126,6 @@ pub(crate) fn found(
     let session = Session {
         repository,
         place,
-        storage,
         room,
     };
     let groups = recovery_key.to_groups();

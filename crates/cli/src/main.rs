@@ -1,5 +1,6 @@
 //! The ownkey program.
 
+mod archive;
 mod args;
 mod clock;
 mod commands;
@@ -18,6 +19,8 @@ mod phrase;
 mod profile;
 mod program;
 mod prompt;
+mod read_back;
+mod relay;
 mod secrets;
 mod session;
 mod signals;

@@ -115,7 +115,11 @@ impl<'a> Prompt<'a> {
             tv_nsec: 200_000_000,
         };
         loop {
-            self.interrupt.check()?;
+            if let Err(failure) = self.interrupt.check() {
+                // What is said next begins on a line of its own.
+                let _ = io::stderr().write_all(b"\n");
+                return Err(failure);
+            }
             match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&pause)) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => return Ok(()),

@@ -21,7 +21,6 @@ use crate::ui::progress::{Progress, Work};
 pub(crate) struct Session {
     pub(crate) repository: Repository,
     pub(crate) place: RepositoryUrl,
-    pub(crate) storage: Arc<dyn Storage>,
     pub(crate) room: EngineRoom,
 }
 
@@ -31,7 +30,7 @@ impl Session {
         let place = cx.place()?;
         let room = cx.engine()?;
         let storage = storage(&room, &place)?;
-        Self::unlock(cx, place, room, storage)
+        Self::unlock(cx, place, room, &storage)
     }
 
     /// Opens the repository in a storage that is open.
@@ -39,13 +38,13 @@ impl Session {
         cx: &Context,
         place: RepositoryUrl,
         room: EngineRoom,
-        storage: Arc<dyn Storage>,
+        storage: &Arc<dyn Storage>,
     ) -> Result<Self, Failure> {
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
         let door = Door {
             cx,
             environment: &room.environment,
-            storage: &storage,
+            storage,
             monitor: &monitor,
         };
         let repository = door.open()?;
@@ -53,7 +52,6 @@ impl Session {
         Ok(Self {
             repository,
             place,
-            storage,
             room,
         })
     }

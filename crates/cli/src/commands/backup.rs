@@ -21,25 +21,32 @@ use crate::ui::{json as lines, sanitize, show};
 /// What to back up, and how.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BackupArgs {
-    /// The files and folders; without any, those of the profile
-    #[arg(value_name = "PATH")]
-    pub(crate) paths: Vec<OsString>,
     #[command(flatten)]
-    pub(crate) excludes: ExcludeArgs,
-    /// Do not go into other file systems
-    #[arg(short = 'x', long)]
-    pub(crate) one_file_system: bool,
-    /// A word to find the snapshot by; may be given more than once
-    #[arg(long, value_name = "TAG")]
-    pub(crate) tag: Vec<String>,
-    /// The machine's name in the snapshot, instead of its own
-    #[arg(short = 'H', long, value_name = "NAME")]
-    pub(crate) host: Option<String>,
+    what: WhatArgs,
     /// Only say what would be backed up
     #[arg(short = 'n', long)]
-    pub(crate) dry_run: bool,
+    dry_run: bool,
     #[command(flatten)]
-    pub(crate) stdin: StdinArgs,
+    stdin: StdinArgs,
+}
+
+/// What goes into a snapshot, and what it says of itself.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WhatArgs {
+    /// The files and folders; without any, those of the profile
+    #[arg(value_name = "PATH")]
+    paths: Vec<OsString>,
+    /// Do not go into other file systems
+    #[arg(short = 'x', long)]
+    one_file_system: bool,
+    /// A word to find the snapshot by; may be given more than once
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// The machine's name in the snapshot, instead of its own
+    #[arg(short = 'H', long, value_name = "NAME")]
+    host: Option<String>,
+    #[command(flatten)]
+    excludes: ExcludeArgs,
 }
 
 /// Backs up.
@@ -50,13 +57,13 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
                 "a dry run cannot tell what standard input will hold",
             ));
         }
-        let source = stdin::Source::new(&args.stdin, &args.paths)?;
+        let source = stdin::Source::new(&args.stdin, &args.what.paths)?;
         let mut session = Session::open(cx)?;
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
-        let report = source.back_up(&mut session.repository, &labels(cx, args), &monitor)?;
+        let report = source.back_up(&mut session.repository, &labels(cx, &args.what), &monitor)?;
         return summary(cx, &monitor, &report);
     }
-    let sources = sources(cx, args, PresetName::None)?;
+    let sources = sources(cx, &args.what, PresetName::None)?;
     let mut session = Session::open(cx)?;
     if args.dry_run {
         return dry_run(cx, &session, &sources);
@@ -65,7 +72,7 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
     let report = backup::run(
         &mut session.repository,
         &sources,
-        &labels(cx, args),
+        &labels(cx, &args.what),
         &monitor,
     )?;
     summary(cx, &monitor, &report)
@@ -74,7 +81,7 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
 /// The paths and rules of the command line and the profile.
 pub(crate) fn sources(
     cx: &Context,
-    args: &BackupArgs,
+    args: &WhatArgs,
     preset: PresetName,
 ) -> Result<Sources, Failure> {
     let of_profile = cx
@@ -124,7 +131,7 @@ fn keep_slash(written: &OsString) -> Result<PathBuf, Failure> {
 }
 
 /// What the snapshot says of itself.
-pub(crate) fn labels(cx: &Context, args: &BackupArgs) -> Labels {
+pub(crate) fn labels(cx: &Context, args: &WhatArgs) -> Labels {
     let tags = if args.tag.is_empty() {
         cx.profile.tags.clone()
     } else {

@@ -1,10 +1,8 @@
 //! `ownkey ls SNAPSHOT[:PATH]`
 
-use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::Path;
 
-use ownkey_engine::Error;
 use ownkey_engine::format::node::{Node, NodeKind};
 use ownkey_engine::list::{self, Descend};
 use ownkey_engine::tree::Browser;
@@ -15,6 +13,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::relay::Relay;
 use crate::session::Session;
 use crate::spec::Spec;
 use crate::ui::progress::{Progress, Work};
@@ -39,20 +38,14 @@ pub(crate) fn run(cx: &Context, args: &LsArgs) -> Result<Class, Failure> {
     let browser = Browser::new(&session.repository)?;
     cx.ui.json("snapshot", described(&snapshot))?;
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
-    // The engine's loop ends on the engine's errors; ours waits here meanwhile.
-    let stopped = RefCell::new(None);
+    let relay = Relay::default();
     let listed = list::each(&browser, &snapshot, spec.path(), &monitor, |path, node| {
-        show(&cx.ui, path, node, args.long)
+        relay
+            .pass(show(&cx.ui, path, node, args.long))
             .map(|()| Descend::Into)
-            .map_err(|failure| {
-                *stopped.borrow_mut() = Some(failure);
-                Error::Cancelled
-            })
     });
-    if let Some(failure) = stopped.into_inner() {
-        return Err(failure);
-    }
-    Ok(if listed?.broken == 0 {
+    let report = relay.settle(listed)?;
+    Ok(if report.broken == 0 {
         Class::Ok
     } else {
         Class::Damage

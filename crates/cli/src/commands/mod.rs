@@ -1,14 +1,20 @@
 //! The commands: one file each. This one lists them, grouped by task, and calls the right one.
 
 mod backup;
+mod check;
 mod completions;
+mod diff;
+mod dump;
+mod find;
 mod help;
 mod init;
 mod key;
 mod ls;
 mod man;
 mod restore;
+mod setup;
 mod snapshots;
+mod stats;
 mod version;
 
 use std::fmt::Write as _;
@@ -28,6 +34,8 @@ pub(crate) use snapshots::{described, short_id};
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make or open a repository, back up, and read back: everything at once
+    Setup(setup::SetupArgs),
     /// Make a repository and its recovery kit
     Init(init::InitArgs),
     /// Save files and folders as a new snapshot
@@ -37,8 +45,18 @@ pub(crate) enum Command {
     Snapshots(snapshots::SnapshotsArgs),
     /// List what is in a snapshot
     Ls(ls::LsArgs),
+    /// Find files by name in all snapshots
+    Find(find::FindArgs),
+    /// Compare two snapshots
+    Diff(diff::DiffArgs),
+    /// Say how large everything is
+    Stats(stats::StatsArgs),
     /// Get files back
     Restore(restore::RestoreArgs),
+    /// Write a file, or a folder as an archive, to standard output
+    Dump(dump::DumpArgs),
+    /// Find out whether everything is there and right
+    Check(check::CheckArgs),
     /// Who can open the repository
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -53,10 +71,14 @@ pub(crate) enum Command {
 }
 
 /// The order of the help: what people come for first, first.
-const GROUPS: [(&str, &[&str]); 5] = [
-    ("Be safe", &["init", "backup"]),
-    ("Get it back", &["restore"]),
-    ("Look at what is there", &["snapshots", "ls"]),
+const GROUPS: [(&str, &[&str]); 6] = [
+    ("Be safe", &["setup", "init", "backup"]),
+    ("Get it back", &["restore", "dump"]),
+    (
+        "Look at what is there",
+        &["snapshots", "ls", "find", "diff", "stats"],
+    ),
+    ("Trust, but check", &["check"]),
     ("Keys", &["key"]),
     ("This program", &["help", "version", "completions", "man"]),
 ];
@@ -64,7 +86,10 @@ const GROUPS: [(&str, &[&str]); 5] = [
 impl Command {
     /// What standard output carries while this command runs.
     pub(crate) fn output(&self, global: &Global) -> Format {
-        global.format()
+        match self {
+            Self::Dump(_) => Format::Content,
+            _ => global.format(),
+        }
     }
 }
 
@@ -80,8 +105,14 @@ pub(crate) fn run(cli: Cli, ui: &Arc<Ui>, interrupt: Interrupt) -> Result<Class,
     }
     let cx = Context::new(cli.global, Arc::clone(ui), interrupt)?;
     match &cli.command {
+        Command::Setup(args) => setup::run(&cx, args),
         Command::Init(args) => init::run(&cx, args),
         Command::Backup(args) => backup::run(&cx, args),
+        Command::Check(args) => check::run(&cx, args),
+        Command::Diff(args) => diff::run(&cx, args),
+        Command::Dump(args) => dump::run(&cx, args),
+        Command::Find(args) => find::run(&cx, args),
+        Command::Stats(args) => stats::run(&cx, args),
         Command::Ls(args) => ls::run(&cx, args),
         Command::Restore(args) => restore::run(&cx, args),
         Command::Snapshots(args) => snapshots::run(&cx, args),

@@ -105,11 +105,6 @@ impl Progress {
         }
     }
 
-    /// Problems heard so far.
-    pub(crate) fn problems(&self) -> u64 {
-        self.shared.problems.load(Ordering::Relaxed)
-    }
-
     /// Time since the start.
     pub(crate) fn elapsed(&self) -> Duration {
         self.shared.started.elapsed()
@@ -161,7 +156,16 @@ impl Monitor for Progress {
     }
 
     fn note(&self, text: &str) {
-        self.shared.above_line(|| self.shared.ui.note(text));
+        let shared = &self.shared;
+        match (shared.work, shared.ui.format()) {
+            // What a check notes is what it was asked to find: it is shown even with `--quiet`.
+            (Work::Check, Format::Json) => {
+                let fields = json!({ "error": { "message": text }, "during": shared.work.word() });
+                let _ = shared.ui.json("error", fields);
+            }
+            (Work::Check, _) => shared.above_line(|| shared.ui.tell("problem", text)),
+            _ => shared.above_line(|| shared.ui.note(text)),
+        }
     }
 
     fn at(&self, path: &Path) {
