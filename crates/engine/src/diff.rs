@@ -222,8 +222,8 @@ impl Diff<'_> {
             Difference::Kind
         } else if !matches!(after.kind, NodeKind::Directory { .. }) && before.kind != after.kind {
             report.content += 1;
-            report.removed.bytes += size(before);
-            report.added.bytes += size(after);
+            report.removed.bytes = report.removed.bytes.saturating_add(size(before));
+            report.added.bytes = report.added.bytes.saturating_add(size(after));
             Difference::Content
         } else if !same_metadata(&before.metadata, &after.metadata) {
             report.metadata += 1;
@@ -297,7 +297,7 @@ fn count(side: &mut Side, node: &Node) {
     match node.kind {
         NodeKind::File { size, .. } => {
             side.files += 1;
-            side.bytes += size;
+            side.bytes = side.bytes.saturating_add(size);
         }
         NodeKind::Directory { .. } => side.directories += 1,
         _ => side.others += 1,

@@ -278,7 +278,7 @@ pub fn archive(
         match step {
             Step::Entry(node) => one(&mut report, &relative(&walk), &node)?,
             Step::Broken(error) if is_damage(&error) => {
-                damaged(&mut report, relative(&walk), &error)
+                damaged(&mut report, relative(&walk), &error);
             }
             Step::Broken(error) => return Err(error),
             Step::Leave => {}

@@ -83,7 +83,7 @@ pub fn run(
             Ok(start) => search.snapshot(&start, &mut |path, node| each(snapshot, path, node))?,
             Err(Error::NoPath(_)) => {}
             Err(error) if is_damage(&error) => {
-                search.broken(path.unwrap_or(Path::new("/")), &error)
+                search.broken(path.unwrap_or(Path::new("/")), &error);
             }
             Err(error) => return Err(error),
         }

@@ -135,7 +135,7 @@ fn a_missing_and_a_shortened_pack_are_found_without_reading() {
 fn a_damaged_pack_is_stored_anew_by_the_next_backup() {
     let case = large(23);
     let pack = case.packs("data/")[0].clone();
-    case.lying.tell(Lie::FlipBit(pack.clone(), 8 * 300_000));
+    case.lying.tell(Lie::FlipBit(pack, 8 * 300_000));
     let (report, _) = run(&case, ReadData::All);
     assert_eq!(report.concerned_count, 1);
     let mut repository = case.repository();
@@ -234,8 +234,8 @@ fn what_is_not_ownkeys_is_reported_and_left_alone() {
     block_on(case.storage.create(&foreign, "x".into())).unwrap();
     let (report, _) = run(&case, ReadData::No);
     assert_eq!(report.worst(), None);
-    assert_eq!(report.foreign, [foreign.clone()]);
-    assert_eq!(objects(&case).foreign, [foreign]);
+    assert_eq!(report.foreign, objects(&case).foreign);
+    assert_eq!(report.foreign, [foreign]);
 }
 
 #[test]
