@@ -19,10 +19,11 @@ fn data_pack(home: &Home) -> PathBuf {
     packs.remove(0)
 }
 
-fn flip_a_byte(path: &PathBuf) {
+/// Behind the header, where the frames of a small pack are; what comes later is padding.
+fn damage(path: &PathBuf) {
     use std::os::unix::fs::PermissionsExt as _;
     let mut bytes = std::fs::read(path).expect("the pack");
-    bytes[500] ^= 1;
+    bytes[120..700].iter_mut().for_each(|byte| *byte ^= 1);
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("a mode");
     std::fs::write(path, bytes).expect("the pack");
 }
@@ -59,7 +60,7 @@ fn without_key_needs_neither_password_nor_state() {
 #[test]
 fn a_damaged_pack_is_code_13_and_the_files_are_named() {
     let home = Home::with_snapshot();
-    flip_a_byte(&data_pack(&home));
+    damage(&data_pack(&home));
     let found = home.run(&["check", "--read-data"]).ended(13).is_well_said();
     assert!(
         found.out.contains("src/notes.txt"),
@@ -86,7 +87,7 @@ fn a_damaged_pack_is_code_13_and_the_files_are_named() {
 #[test]
 fn after_damage_the_next_backup_stores_what_still_exists_anew() {
     let home = Home::with_snapshot();
-    flip_a_byte(&data_pack(&home));
+    damage(&data_pack(&home));
     home.run(&["check", "--read-data"]).ended(13);
     home.run(&["backup", "src"]).ok();
     home.run(&["restore", "latest", "--target", "back"]).ok();

@@ -6,7 +6,7 @@ use ownkey_engine::environment::Environment;
 use ownkey_engine::monitor::Monitor;
 use ownkey_engine::repository::{self, Credential, Repository};
 use ownkey_engine::{Class as EngineClass, Error};
-use ownkey_storage::{LocalStorage, Storage, StorageError};
+use ownkey_storage::{LocalStorage, Storage, StorageError, StorageErrorKind};
 use zeroize::Zeroizing;
 
 use crate::context::{Context, EngineRoom};
@@ -74,7 +74,16 @@ pub(crate) fn new_storage(
     let made = room
         .runtime
         .block_on(LocalStorage::create_root(place.folder()));
-    Ok(Arc::new(made.map_err(storage_failure)?))
+    Ok(Arc::new(made.map_err(|error| {
+        match error.kind() {
+            // A missing parent is more often a disk that is not mounted than a wish for folders.
+            StorageErrorKind::NoSuchRepositoryFolder => Failure::usage(format!(
+                "the folder that {place} should be made in does not exist"
+            ))
+            .hint("check the path, and that the disk is mounted; or make that folder first"),
+            _ => storage_failure(error),
+        }
+    })?))
 }
 
 /// A storage's error, which the engine's table maps like its own.

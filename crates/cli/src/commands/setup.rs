@@ -36,12 +36,12 @@ pub(crate) struct SetupArgs {
 
 /// Makes or opens the repository, backs up, reads back, and says what is safe now.
 pub(crate) fn run(cx: &Context, args: &SetupArgs) -> Result<Class, Failure> {
-    let place = match cx.place_if_told()? {
-        Some(place) => place,
-        None => RepositoryUrl::Folder(folders::default_repository(args::environment())?),
-    };
     // A mistake in the paths should cost nobody a repository and a password.
     let sources = sources(cx, &args.what, PresetName::Home)?;
+    let place = match cx.place_if_told()? {
+        Some(place) => place,
+        None => usual_place()?,
+    };
     let mut session = made_or_opened(cx, args, place)?;
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
     let report = backup::run(
@@ -76,6 +76,17 @@ pub(crate) fn run(cx: &Context, args: &SetupArgs) -> Result<Class, Failure> {
         }),
     )?;
     Ok(class)
+}
+
+/// Under the data folder, whose parents are made: nobody named them, so nobody misspelt them.
+fn usual_place() -> Result<RepositoryUrl, Failure> {
+    let folder = folders::default_repository(args::environment())?;
+    if let Some(above) = folder.parent() {
+        std::fs::create_dir_all(above).map_err(|error| {
+            Failure::other(format!("cannot make the folder {}", above.display())).caused_by(&error)
+        })?;
+    }
+    Ok(RepositoryUrl::Folder(folder))
 }
 
 fn made_or_opened(
