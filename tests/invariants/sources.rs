@@ -61,7 +61,8 @@ fn collect(folder: &Path, extension: &str, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if path.is_dir() && !hidden && entry.file_name() != "target" {
+        let built = path.ends_with("fuzz/target");
+        if path.is_dir() && !hidden && !built {
             collect(&path, extension, found);
         } else if path.is_file() && path.extension().is_some_and(|end| end == extension) {
             let below = path.strip_prefix(root()).expect("below the root");
