@@ -8,7 +8,9 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use ownkey_crypto::{ChunkId, ChunkType, FrameEntry, HEADER_LEN, MAX_HEADER_LEN, Opened, PackOpener, peek_epoch};
+use ownkey_crypto::{
+    ChunkId, ChunkType, FrameEntry, HEADER_LEN, MAX_HEADER_LEN, Opened, PackOpener, peek_epoch,
+};
 use ownkey_storage::{StorageError, StorageErrorKind};
 
 use crate::compress::decompress;
@@ -40,7 +42,13 @@ pub(crate) struct Chunks {
 
 impl Chunks {
     pub(crate) fn new(io: Io, keys: Arc<Keyring>, index: Arc<Index>) -> Self {
-        Self { io, keys, index, openers: Mutex::default(), frames: Mutex::default() }
+        Self {
+            io,
+            keys,
+            index,
+            openers: Mutex::default(),
+            frames: Mutex::default(),
+        }
     }
 
     pub(crate) fn index(&self) -> &Index {
@@ -49,7 +57,9 @@ impl Chunks {
 
     /// The plaintext of a chunk, by its place in a decoded frame.
     pub(crate) fn read(&self, id: &ChunkId, kind: ChunkType) -> Result<(Arc<Frame>, usize)> {
-        let mut failure = Error::Damage { what: format!("chunk {id}: no index segment names it, so it") };
+        let mut failure = Error::Damage {
+            what: format!("chunk {id}: no index segment names it, so it"),
+        };
         for place in self.index.places(id, kind) {
             match self.frame(place) {
                 Ok(frame) => return Ok((frame, place.nth as usize)),
@@ -81,7 +91,8 @@ impl Chunks {
     pub(crate) fn whole(&self, pack: &PackEntry) -> Result<Bytes> {
         let name = layout::pack(&pack.name);
         let bytes = self.io.get(&name).map_err(|error| missing(pack, error))?;
-        if bytes.len() as u64 != pack.length || ownkey_crypto::object_hash(&bytes) != pack.name.hash {
+        if bytes.len() as u64 != pack.length || ownkey_crypto::object_hash(&bytes) != pack.name.hash
+        {
             return Err(damaged(pack));
         }
         Ok(bytes)
@@ -124,11 +135,17 @@ impl Chunks {
     /// A range of a pack, aligned outward; with where it really starts.
     pub(crate) fn aligned(&self, pack: &PackEntry, range: &Range<u64>) -> Result<(u64, Bytes)> {
         let aligned = aligned(range, pack.length);
-        let read = self.io.get_range(&layout::pack(&pack.name), aligned.clone());
+        let read = self
+            .io
+            .get_range(&layout::pack(&pack.name), aligned.clone());
         let bytes = read.map_err(|error| missing(pack, error))?;
         // Positions inside one read: bounded by the largest object.
         let whole = bytes.len() as u64 == aligned.end.saturating_sub(aligned.start);
-        if whole { Ok((aligned.start, bytes)) } else { Err(damaged(pack)) }
+        if whole {
+            Ok((aligned.start, bytes))
+        } else {
+            Err(damaged(pack))
+        }
     }
 
     fn decode(
@@ -139,12 +156,18 @@ impl Chunks {
         entry: &FrameEntry,
         stored: &[u8],
     ) -> Result<Frame> {
-        let opened = opener.open_frame(number, stored).map_err(|_| damaged(pack))?;
-        let plain = decompress(opened, entry.codec, entry.plain_len as usize).map_err(|_| damaged(pack))?;
+        let opened = opener
+            .open_frame(number, stored)
+            .map_err(|_| damaged(pack))?;
+        let plain =
+            decompress(opened, entry.codec, entry.plain_len as usize).map_err(|_| damaged(pack))?;
         let lengths: Vec<u32> = entry.chunks.iter().map(|(_, length)| *length).collect();
         let chunks = plain.split(&lengths).map_err(|_| damaged(pack))?;
         for ((id, _), chunk) in entry.chunks.iter().zip(&chunks) {
-            self.keys.names.verify_chunk(entry.chunk_type, id, chunk.as_bytes()).map_err(|_| damaged(pack))?;
+            self.keys
+                .names
+                .verify_chunk(entry.chunk_type, id, chunk.as_bytes())
+                .map_err(|_| damaged(pack))?;
         }
         Ok(chunks)
     }
@@ -160,17 +183,31 @@ impl Chunks {
     }
 
     fn open(&self, pack: &PackEntry, start: &[u8]) -> Result<PackOpener> {
-        const { assert!(HEADER_LEN <= MAX_HEADER_LEN, "the longest header covers the shortest") };
+        const {
+            assert!(
+                HEADER_LEN <= MAX_HEADER_LEN,
+                "the longest header covers the shortest"
+            );
+        };
         let (_, epoch) = peek_epoch(start).map_err(|_| damaged(pack))?;
-        PackOpener::new(self.keys.reader(epoch)?, pack.name.kind, start).map_err(|_| damaged(pack))
+        let keys = match self.keys.reader(epoch) {
+            // The header says another epoch than any there was.
+            Err(Error::NoGrant) => return Err(damaged(pack)),
+            keys => keys?,
+        };
+        PackOpener::new(keys, pack.name.kind, start).map_err(|_| damaged(pack))
     }
 
     /// A range of a pack, read in aligned steps.
     fn range(&self, pack: &PackEntry, range: Range<u64>) -> Result<Bytes> {
         let (begin, bytes) = self.aligned(pack, &range)?;
         let start = usize::try_from(range.start - begin).map_err(|_| damaged(pack))?;
-        let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| damaged(pack))?;
-        let end = start.checked_add(length).filter(|end| *end <= bytes.len()).ok_or_else(|| damaged(pack))?;
+        let length =
+            usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| damaged(pack))?;
+        let end = start
+            .checked_add(length)
+            .filter(|end| *end <= bytes.len())
+            .ok_or_else(|| damaged(pack))?;
         Ok(bytes.slice(start..end))
     }
 }
@@ -186,12 +223,16 @@ pub(crate) fn is_damage(error: &Error) -> bool {
 }
 
 fn damaged(pack: &PackEntry) -> Error {
-    Error::Damage { what: format!("pack {}", layout::pack(&pack.name)) }
+    Error::Damage {
+        what: format!("pack {}", layout::pack(&pack.name)),
+    }
 }
 
 fn missing(pack: &PackEntry, error: StorageError) -> Error {
     match error.kind() {
-        StorageErrorKind::NotFound | StorageErrorKind::InvalidRange | StorageErrorKind::TooLarge => damaged(pack),
+        StorageErrorKind::NotFound
+        | StorageErrorKind::InvalidRange
+        | StorageErrorKind::TooLarge => damaged(pack),
         _ => error.into(),
     }
 }
@@ -220,7 +261,9 @@ impl FrameCache {
             self.bytes += bytes;
         }
         while self.bytes > FRAMES_KEPT {
-            let Some(oldest) = self.order.pop_front() else { break };
+            let Some(oldest) = self.order.pop_front() else {
+                break;
+            };
             if let Some((_, bytes)) = self.frames.remove(&oldest) {
                 self.bytes -= bytes;
             }

@@ -55,10 +55,14 @@ fn looks_random(plain: &[u8]) -> bool {
 /// Why a stored frame is not what its directory says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a frame does not decompress to what its directory says")]
-pub struct DecompressError;
+pub(crate) struct DecompressError;
 
 /// The plaintext of a frame of exactly `plain_len` bytes.
-pub(crate) fn decompress(stored: Opened, codec: Codec, plain_len: usize) -> Result<Opened, DecompressError> {
+pub(crate) fn decompress(
+    stored: Opened,
+    codec: Codec,
+    plain_len: usize,
+) -> Result<Opened, DecompressError> {
     match codec {
         Codec::Stored if stored.as_bytes().len() == plain_len => Ok(stored),
         Codec::Stored => Err(DecompressError),
@@ -76,5 +80,9 @@ fn inflate(bytes: &[u8], plain_len: usize) -> Result<Vec<u8>, DecompressError> {
     let plain = Decompressor::new()
         .and_then(|mut zstd| zstd.decompress(bytes, plain_len))
         .map_err(|_| DecompressError)?;
-    if plain.len() == plain_len { Ok(plain) } else { Err(DecompressError) }
+    if plain.len() == plain_len {
+        Ok(plain)
+    } else {
+        Err(DecompressError)
+    }
 }

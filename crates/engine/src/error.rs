@@ -67,7 +67,9 @@ pub enum Error {
     #[error("cannot make the key slot")]
     SealSlot(#[source] SlotError),
     /// The identity is right but the storage has no grant that opens for it.
-    #[error("this identity has no key grant in the repository: it was removed, or the storage hides the grant")]
+    #[error(
+        "this identity has no key grant in the repository: it was removed, or the storage hides the grant"
+    )]
     NoGrant,
     /// An object does not open, or is not what its place says.
     #[error("object {name} is damaged or was replaced")]
@@ -161,7 +163,9 @@ pub enum Lie {
         now: String,
     },
     /// A log ends before an entry this device has seen.
-    #[error("the log of device {device} ends before entry {seq}, which this device has seen: the storage was rolled back or hides entries")]
+    #[error(
+        "the log of device {device} ends before entry {seq}, which this device has seen: the storage was rolled back or hides entries"
+    )]
     LogRolledBack {
         /// Whose log.
         device: DeviceId,
@@ -169,7 +173,9 @@ pub enum Lie {
         seq: u64,
     },
     /// A log has another entry where this device has seen one.
-    #[error("entry {seq} of the log of device {device} is not the one this device has seen: the storage shows another history")]
+    #[error(
+        "entry {seq} of the log of device {device} is not the one this device has seen: the storage shows another history"
+    )]
     LogForked {
         /// Whose log.
         device: DeviceId,
@@ -177,7 +183,9 @@ pub enum Lie {
         seq: u64,
     },
     /// One device has seen what the storage does not show us.
-    #[error("device {witness} has seen entry {seq} of the log of device {device}, which the storage does not show")]
+    #[error(
+        "device {witness} has seen entry {seq} of the log of device {device}, which the storage does not show"
+    )]
     SeenAhead {
         /// Whose log.
         device: DeviceId,
@@ -187,7 +195,9 @@ pub enum Lie {
         witness: DeviceId,
     },
     /// The log's chain is broken.
-    #[error("entry {seq} of the log of device {device} was not signed by that device at that place")]
+    #[error(
+        "entry {seq} of the log of device {device} was not signed by that device at that place"
+    )]
     NotSigned {
         /// Whose log.
         device: DeviceId,
@@ -195,10 +205,14 @@ pub enum Lie {
         seq: u64,
     },
     /// The roster ends before an entry this device has seen.
-    #[error("the roster ends before entry {0}, which this device has seen: the storage was rolled back or hides entries")]
+    #[error(
+        "the roster ends before entry {0}, which this device has seen: the storage was rolled back or hides entries"
+    )]
     RosterRolledBack(u32),
     /// The roster has another entry where this device has seen one.
-    #[error("entry {0} of the roster is not the one this device has seen: the storage shows another history")]
+    #[error(
+        "entry {0} of the roster is not the one this device has seen: the storage shows another history"
+    )]
     RosterForked(u32),
     /// The roster does not begin with the entry the repository is named after.
     #[error("the roster does not begin with the entry this repository is named after")]
@@ -207,7 +221,9 @@ pub enum Lie {
     #[error("{0} was not signed by an admin of this repository")]
     NotByAdmin(String),
     /// Two runs wrote under one device identity.
-    #[error("another machine writes as this device: its identity was copied; make this machine a device of its own")]
+    #[error(
+        "another machine writes as this device: its identity was copied; make this machine a device of its own"
+    )]
     IdentityCopied,
 }
 
@@ -216,8 +232,12 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::NoRepository(_) => Class::NoRepository,
-            Self::WrongCredential { .. } | Self::NotEnrolled(_) | Self::NoGrant => Class::WrongCredential,
-            Self::Damage { .. } | Self::Header(HeaderError::Damaged) | Self::Slot { .. } => Class::Damage,
+            Self::WrongCredential { .. } | Self::NotEnrolled(_) | Self::NoGrant => {
+                Class::WrongCredential
+            }
+            Self::Damage { .. } | Self::Header(HeaderError::Damaged) | Self::Slot { .. } => {
+                Class::Damage
+            }
             Self::Object { .. } | Self::Format { .. } => Class::Damage,
             Self::Lie(_) => Class::StorageLied,
             Self::Cancelled => Class::Cancelled,
@@ -234,9 +254,16 @@ impl Error {
     }
 
     /// For `map_err` on local I/O: context is mandatory.
-    pub(crate) fn local(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn local(
+        action: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Local { action, path, source }
+        move |source| Self::Local {
+            action,
+            path,
+            source,
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
-use ownkey_crypto::{Capabilities, ChunkId, ChunkType, Directory, FrameEntry, ObjectHash, object_hash, peek_epoch};
+use ownkey_crypto::{
+    Capabilities, ChunkId, ChunkType, Directory, FrameEntry, ObjectHash, object_hash, peek_epoch,
+};
 
 use crate::error::{Error, Result};
 use crate::format::entry::PackName;
-use crate::format::segment::{self, IndexedPack};
 use crate::format::layout;
+use crate::format::segment::{self, IndexedPack};
 use crate::repository::Repository;
 
 /// Where a chunk lies: a pack of the index, a frame of that pack, a chunk of that frame.
@@ -65,7 +67,8 @@ impl Index {
             // removed device named may yet be cut away (docs/adr/0007-look-rule.md).
             let trusted = author == me
                 || member.is_some_and(|m| {
-                    m.capabilities.contain(Capabilities::READ) && (m.removed.is_none() || m.cut.is_some())
+                    m.capabilities.contain(Capabilities::READ)
+                        && (m.removed.is_none() || m.cut.is_some())
                 });
             let trusted = trusted && !condemned.segments.contains(&hash);
             match load_segment(repository, &hash)? {
@@ -88,11 +91,28 @@ impl Index {
         let number = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);
         for (frame, entry) in (0u32..).zip(pack.directory.frames()) {
             for (nth, (id, _)) in (0u32..).zip(&entry.chunks) {
-                self.add_place(*id, Place { pack: number, frame, nth }, reliable);
+                self.add_place(
+                    *id,
+                    Place {
+                        pack: number,
+                        frame,
+                        nth,
+                    },
+                    reliable,
+                );
             }
         }
-        let IndexedPack { name, length, directory } = pack;
-        self.packs.push(PackEntry { name, length: u64::from(length), directory, reliable });
+        let IndexedPack {
+            name,
+            length,
+            directory,
+        } = pack;
+        self.packs.push(PackEntry {
+            name,
+            length: u64::from(length),
+            directory,
+            reliable,
+        });
     }
 
     fn add_place(&mut self, id: ChunkId, place: Place, reliable: bool) {
@@ -100,8 +120,15 @@ impl Index {
             self.places.insert(id, place);
             return;
         };
-        let first_is_reliable = self.packs.get(first.pack as usize).is_none_or(|pack| pack.reliable);
-        let other = if reliable && !first_is_reliable { std::mem::replace(first, place) } else { place };
+        let first_is_reliable = self
+            .packs
+            .get(first.pack as usize)
+            .is_none_or(|pack| pack.reliable);
+        let other = if reliable && !first_is_reliable {
+            std::mem::replace(first, place)
+        } else {
+            place
+        };
         self.copies.entry(id).or_default().push(other);
     }
 
@@ -119,16 +146,26 @@ impl Index {
     /// Every place of a chunk of this type, the best first.
     pub(crate) fn places(&self, id: &ChunkId, kind: ChunkType) -> impl Iterator<Item = Place> {
         let copies = self.copies.get(id).into_iter().flatten();
-        self.places.get(id).into_iter().chain(copies).copied().filter(move |place| {
-            self.pack(*place).is_some_and(|(_, frame)| frame.chunk_type == kind)
-        })
+        self.places
+            .get(id)
+            .into_iter()
+            .chain(copies)
+            .copied()
+            .filter(move |place| {
+                self.pack(*place)
+                    .is_some_and(|(_, frame)| frame.chunk_type == kind)
+            })
     }
 
     /// A place of the chunk that a new snapshot may rely on.
     pub(crate) fn reliable_place(&self, id: &ChunkId) -> Option<Place> {
         let copies = self.copies.get(id).into_iter().flatten();
         let mut places = self.places.get(id).into_iter().chain(copies).copied();
-        places.find(|place| self.packs.get(place.pack as usize).is_some_and(|pack| pack.reliable))
+        places.find(|place| {
+            self.packs
+                .get(place.pack as usize)
+                .is_some_and(|pack| pack.reliable)
+        })
     }
 
     /// Segments that an entry names and that are missing or damaged.
@@ -148,15 +185,28 @@ impl Index {
 }
 
 /// The packs of a segment; `None` if it is missing or broken.
-pub(crate) fn load_segment(repository: &Repository, hash: &ObjectHash) -> Result<Option<Vec<IndexedPack>>> {
+pub(crate) fn load_segment(
+    repository: &Repository,
+    hash: &ObjectHash,
+) -> Result<Option<Vec<IndexedPack>>> {
     let name = layout::segment(hash);
-    let Some(bytes) = repository.io.find(&name)? else { return Ok(None) };
+    let Some(bytes) = repository.io.find(&name)? else {
+        return Ok(None);
+    };
     if object_hash(&bytes) != *hash {
         return Ok(None);
     }
-    let Ok((_, epoch)) = peek_epoch(&bytes) else { return Ok(None) };
-    let Ok(opened) = repository.keys.reader(epoch)?.open_segment(&bytes) else { return Ok(None) };
-    segment::decode(&opened).map(Some).map_err(|source| Error::Format { name, source })
+    let Ok((_, epoch)) = peek_epoch(&bytes) else {
+        return Ok(None);
+    };
+    let opened = match repository.keys.reader(epoch) {
+        Ok(keys) => keys.open_segment(&bytes),
+        // No epoch of this repository: its author's fault, or the storage's.
+        Err(Error::NoGrant) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // A writer who breaks the format must not make what others wrote unreadable.
+    Ok(opened.ok().and_then(|opened| segment::decode(&opened).ok()))
 }
 
 /// Who stores a chunk.
@@ -179,7 +229,10 @@ const SHARDS: usize = 64;
 
 impl<'i> Claims<'i> {
     pub(crate) fn new(index: &'i Index) -> Self {
-        Self { index, shards: std::array::from_fn(|_| Mutex::default()) }
+        Self {
+            index,
+            shards: std::array::from_fn(|_| Mutex::default()),
+        }
     }
 
     /// What was stored when the run began.
@@ -192,7 +245,13 @@ impl<'i> Claims<'i> {
         let [first, ..] = id.as_bytes();
         let shard = &self.shards[usize::from(*first) % SHARDS];
         // A poisoned lock means that a thread panicked; its claims are still claims.
-        let mut claimed = shard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if claimed.insert(*id) { Claim::Mine } else { Claim::Known }
+        let mut claimed = shard
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if claimed.insert(*id) {
+            Claim::Mine
+        } else {
+            Claim::Known
+        }
     }
 }

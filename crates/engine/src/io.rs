@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ownkey_crypto::Sealed;
-use ownkey_storage::{Location, ObjectMeta, ObjectName, Prefix, Storage, StorageError, StorageErrorKind};
+use ownkey_storage::{
+    Location, ObjectMeta, ObjectName, Prefix, Storage, StorageError, StorageErrorKind,
+};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -28,7 +30,9 @@ impl Outgoing {
     fn into_bytes(self) -> Bytes {
         match self {
             Self::Header(bytes) => bytes.into(),
-            Self::Slot(sealed) | Self::Object(sealed) | Self::Pack(sealed) => sealed.into_bytes().into(),
+            Self::Slot(sealed) | Self::Object(sealed) | Self::Pack(sealed) => {
+                sealed.into_bytes().into()
+            }
         }
     }
 }
@@ -55,7 +59,11 @@ pub(crate) struct Io {
 
 impl Io {
     pub(crate) fn new(storage: Arc<dyn Storage>, runtime: Handle) -> Self {
-        Self { storage, runtime, in_flight: Arc::new(Semaphore::new(IN_FLIGHT)) }
+        Self {
+            storage,
+            runtime,
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
+        }
     }
 
     pub(crate) fn location(&self) -> &Location {
@@ -75,16 +83,28 @@ impl Io {
         }
     }
 
-    pub(crate) fn get_range(&self, name: &ObjectName, range: Range<u64>) -> Result<Bytes, StorageError> {
+    pub(crate) fn get_range(
+        &self,
+        name: &ObjectName,
+        range: Range<u64>,
+    ) -> Result<Bytes, StorageError> {
         self.runtime.block_on(self.storage.get_range(name, range))
     }
 
     pub(crate) fn list(&self, prefix: &Prefix) -> Result<Vec<ObjectMeta>, StorageError> {
-        self.runtime.block_on(ownkey_storage::list_all(self.storage.as_ref(), prefix))
+        self.runtime
+            .block_on(ownkey_storage::list_all(self.storage.as_ref(), prefix))
     }
 
-    pub(crate) fn create(&self, name: &ObjectName, what: Outgoing) -> Result<Created, StorageError> {
-        created(self.runtime.block_on(self.storage.create(name, what.into_bytes())))
+    pub(crate) fn create(
+        &self,
+        name: &ObjectName,
+        what: Outgoing,
+    ) -> Result<Created, StorageError> {
+        created(
+            self.runtime
+                .block_on(self.storage.create(name, what.into_bytes())),
+        )
     }
 
     /// Starts storing an object named by its hash and returns as soon as one of a few places in
@@ -95,7 +115,9 @@ impl Io {
         what: Outgoing,
         acknowledge: impl FnOnce(Result<(), StorageError>) + Send + 'static,
     ) {
-        let permit = self.runtime.block_on(Arc::clone(&self.in_flight).acquire_owned());
+        let permit = self
+            .runtime
+            .block_on(Arc::clone(&self.in_flight).acquire_owned());
         let storage = Arc::clone(&self.storage);
         self.runtime.spawn(async move {
             // Named by its hash: what exists under that name has the same bytes, or `check`

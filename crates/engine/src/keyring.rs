@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ownkey_crypto::{
-    Capabilities, Epoch, Grant, Hedge, Identity, IdentitySeed, LogKeys, NameKeys, Random, ReaderKeys, RepoId, WriterKeys,
+    Capabilities, Epoch, Grant, Hedge, Identity, IdentitySeed, LogKeys, NameKeys, Random,
+    ReaderKeys, RepoId, WriterKeys,
 };
 
 use crate::error::{Error, Result};
@@ -40,18 +41,30 @@ pub(crate) struct Holder {
 impl Holder {
     pub(crate) fn new(seed: &IdentitySeed, random: Arc<dyn Random>) -> Self {
         let hedge = Hedge::new(seed, Arc::clone(&random));
-        Self { identity: Identity::from_seed(seed), hedge, random }
+        Self {
+            identity: Identity::from_seed(seed),
+            hedge,
+            random,
+        }
     }
 }
 
 impl Keyring {
     /// Walks from the granted epoch back to the first.
-    pub(crate) fn unlock(repo: RepoId, holder: Holder, grant: &Grant, roster: &Roster) -> Result<Self> {
+    pub(crate) fn unlock(
+        repo: RepoId,
+        holder: Holder,
+        grant: &Grant,
+        roster: &Roster,
+    ) -> Result<Self> {
         let mut epochs = BTreeMap::new();
         let mut epoch = grant.epoch;
         let mut keys = EpochKeys {
             log: LogKeys::new(&grant.log, &repo, epoch),
-            reader: grant.read.as_ref().map(|read| ReaderKeys::new(read, &repo, epoch)),
+            reader: grant
+                .read
+                .as_ref()
+                .map(|read| ReaderKeys::new(read, &repo, epoch)),
         };
         let writer = match &keys.reader {
             Some(reader) => reader.writer(),
@@ -77,7 +90,10 @@ impl Keyring {
     }
 
     pub(crate) fn log(&self, epoch: Epoch) -> Result<&LogKeys> {
-        self.epochs.get(&epoch).map(|keys| &keys.log).ok_or(Error::NoGrant)
+        self.epochs
+            .get(&epoch)
+            .map(|keys| &keys.log)
+            .ok_or(Error::NoGrant)
     }
 
     pub(crate) fn current_log(&self) -> Result<&LogKeys> {
@@ -106,9 +122,16 @@ impl Keyring {
 impl EpochKeys {
     fn earlier(&self, repo: &RepoId, epoch: Epoch, before: Epoch, roster: &Roster) -> Result<Self> {
         let start = roster.epoch_start(epoch).ok_or(Error::NoGrant)?;
-        let log = self.log.open_history(start.n, &start.log_history).map_err(|_| Error::NoGrant)?;
+        let log = self
+            .log
+            .open_history(start.n, &start.log_history)
+            .map_err(|_| Error::NoGrant)?;
         let read = match &self.reader {
-            Some(reader) => Some(reader.open_history(start.n, &start.read_history).map_err(|_| Error::NoGrant)?),
+            Some(reader) => Some(
+                reader
+                    .open_history(start.n, &start.read_history)
+                    .map_err(|_| Error::NoGrant)?,
+            ),
             None => None,
         };
         Ok(Self {

@@ -2,6 +2,6 @@
 //! to that core, and has none.
 
 pub use ownkey_crypto::{
-    Capabilities, KdfCost, KitSecret, ObjectHash, OsRandom, Parsed, Password, Random, RandomFailed, RecoveryKey,
-    RecoveryKeyError, RepoId,
+    Capabilities, KdfCost, KitSecret, ObjectHash, OsRandom, Parsed, Password, Random, RandomFailed,
+    RecoveryKey, RecoveryKeyError, RepoId,
 };

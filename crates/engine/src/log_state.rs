@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use ownkey_crypto::{ObjectHash};
+use ownkey_crypto::ObjectHash;
 
 use crate::format::entry::{EntryRef, Event, Fold, Listed, LogPosition, PackName, Recorded};
 use crate::format::record::SnapshotRecord;
@@ -30,7 +30,9 @@ impl LogState {
         match event {
             // A provisional Backup ends with its author's next one.
             Event::Backup { .. } => fold.provisional = record.map(|record| Recorded { at, record }),
-            Event::Checkpoint { .. } => fold.checkpoint = record.map(|record| Recorded { at, record }),
+            Event::Checkpoint { .. } => {
+                fold.checkpoint = record.map(|record| Recorded { at, record });
+            }
             Event::Confirm(which) => {
                 if let Some(backup) = fold.provisional.take_if(|backup| backup.at == *which) {
                     fold.confirmed.push(backup);
@@ -49,10 +51,14 @@ impl LogState {
         for (seq, listed) in &mut self.fold.condemns {
             if *seq == condemn {
                 listed.packs.retain(|pack| !spared.packs.contains(pack));
-                listed.segments.retain(|segment| !spared.segments.contains(segment));
+                listed
+                    .segments
+                    .retain(|segment| !spared.segments.contains(segment));
             }
         }
-        self.fold.condemns.retain(|(_, listed)| !listed.packs.is_empty() || !listed.segments.is_empty());
+        self.fold
+            .condemns
+            .retain(|(_, listed)| !listed.packs.is_empty() || !listed.segments.is_empty());
     }
 
     /// Confirmed snapshots of this log, oldest first; forgotten ones among them.
@@ -63,11 +69,6 @@ impl LogState {
     /// Snapshots that this log forgets, whoever made them.
     pub(crate) fn forgotten(&self) -> &[EntryRef] {
         &self.fold.forgotten
-    }
-
-    /// A Backup that was never confirmed and not yet followed by another.
-    pub(crate) fn provisional(&self) -> Option<&Recorded> {
-        self.fold.provisional.as_ref()
     }
 
     /// A backup in progress, or one that was interrupted.
@@ -87,10 +88,15 @@ impl LogState {
 
     /// The fold that the entry at a multiple of the interval carries. Of its own forgotten
     /// snapshots nothing but the reference is kept.
-    pub(crate) fn fold(&self, own: &dyn Fn(LogPosition) -> EntryRef, previous: Option<LogPosition>) -> Fold {
+    pub(crate) fn fold(
+        &self,
+        own: &dyn Fn(LogPosition) -> EntryRef,
+        previous: Option<LogPosition>,
+    ) -> Fold {
         let forgotten: BTreeSet<&EntryRef> = self.fold.forgotten.iter().collect();
         let mut fold = self.fold.clone();
-        fold.confirmed.retain(|snapshot| !forgotten.contains(&own(snapshot.at)));
+        fold.confirmed
+            .retain(|snapshot| !forgotten.contains(&own(snapshot.at)));
         fold.previous = previous;
         fold
     }
@@ -120,7 +126,10 @@ mod tests {
     use super::*;
 
     fn at(seq: u64) -> LogPosition {
-        LogPosition { seq, hash: ObjectHash::from_bytes([u8::try_from(seq).unwrap(); 32]) }
+        LogPosition {
+            seq,
+            hash: ObjectHash::from_bytes([u8::try_from(seq).unwrap(); 32]),
+        }
     }
 
     fn backup() -> Event {
@@ -132,17 +141,20 @@ mod tests {
     }
 
     fn pack(byte: u8) -> PackName {
-        PackName { kind: PackKind::Data, hash: ObjectHash::from_bytes([byte; 32]) }
+        PackName {
+            kind: PackKind::Data,
+            hash: ObjectHash::from_bytes([byte; 32]),
+        }
     }
 
     #[test]
     fn a_backup_counts_only_when_confirmed() {
         let mut state = LogState::default();
         state.apply(at(0), &backup(), record());
-        assert!(state.confirmed().is_empty() && state.provisional().is_some());
+        assert!(state.confirmed().is_empty() && state.fold.provisional.is_some());
         state.apply(at(1), &Event::Confirm(at(0)), None);
         assert_eq!(state.confirmed().len(), 1);
-        assert!(state.provisional().is_none());
+        assert!(state.fold.provisional.is_none());
     }
 
     #[test]
@@ -151,7 +163,10 @@ mod tests {
         state.apply(at(0), &backup(), record());
         state.apply(at(1), &backup(), record());
         state.apply(at(2), &Event::Confirm(at(0)), None);
-        assert!(state.confirmed().is_empty(), "a Confirm of what ended confirms nothing");
+        assert!(
+            state.confirmed().is_empty(),
+            "a Confirm of what ended confirms nothing"
+        );
         state.apply(at(3), &Event::Confirm(at(1)), None);
         assert_eq!(state.confirmed()[0].at, at(1));
     }
@@ -160,7 +175,10 @@ mod tests {
     fn a_confirm_with_another_hash_confirms_nothing() {
         let mut state = LogState::default();
         state.apply(at(0), &backup(), record());
-        let other = LogPosition { seq: 0, hash: at(9).hash };
+        let other = LogPosition {
+            seq: 0,
+            hash: at(9).hash,
+        };
         state.apply(at(1), &Event::Confirm(other), None);
         assert!(state.confirmed().is_empty());
     }
@@ -178,14 +196,24 @@ mod tests {
     #[test]
     fn a_spare_ends_its_own_condemn_for_what_it_lists_and_nothing_else() {
         let mut state = LogState::default();
-        let both = Listed { packs: vec![pack(1), pack(2)], segments: vec![] };
+        let both = Listed {
+            packs: vec![pack(1), pack(2)],
+            segments: vec![],
+        };
         state.apply(at(0), &Event::Condemn(both.clone()), None);
         state.apply(at(1), &Event::Condemn(both), None);
-        let spared = Listed { packs: vec![pack(1)], segments: vec![] };
+        let spared = Listed {
+            packs: vec![pack(1)],
+            segments: vec![],
+        };
         state.apply(at(2), &Event::Spare { condemn: 0, spared }, None);
         let mut condemned = Condemned::default();
         state.condemned().for_each(|listed| condemned.add(listed));
-        assert_eq!(condemned.packs, [pack(1), pack(2)].into(), "the second Condemn still names both");
+        assert_eq!(
+            condemned.packs,
+            [pack(1), pack(2)].into(),
+            "the second Condemn still names both"
+        );
         assert_eq!(state.condemned().next().unwrap().packs, [pack(2)]);
     }
 

@@ -63,7 +63,14 @@ struct Progress {
 
 impl<'m> Packer<'m> {
     pub(crate) fn new(io: Io, keys: Arc<Keyring>, monitor: &'m dyn Monitor) -> Self {
-        Self { io, keys, monitor, data: Mutex::default(), meta: Mutex::default(), uploads: Arc::default() }
+        Self {
+            io,
+            keys,
+            monitor,
+            data: Mutex::default(),
+            meta: Mutex::default(),
+            uploads: Arc::default(),
+        }
     }
 
     /// Takes a frame. Fails as soon as any upload has failed.
@@ -98,7 +105,11 @@ impl<'m> Packer<'m> {
             // Two halves make at most one pack of twice the target.
             one.frames.extend(two.frames);
             if !one.frames.is_empty() {
-                let padding = if session < SMALL_SESSION { PackPadding::SmallSession } else { PackPadding::Padme };
+                let padding = if session < SMALL_SESSION {
+                    PackPadding::SmallSession
+                } else {
+                    PackPadding::Padme
+                };
                 self.store(kind, one.frames, padding)?;
             }
         }
@@ -114,13 +125,24 @@ impl<'m> Packer<'m> {
 
     fn store(&self, kind: PackKind, frames: Vec<FrameInput>, padding: PackPadding) -> Result<()> {
         let pack = seal_pack(self.keys.writer(), kind, frames, padding, &self.keys.hedge)?;
-        let name = PackName { kind, hash: pack.hash };
+        let name = PackName {
+            kind,
+            hash: pack.hash,
+        };
         // An object has at most 64 MiB.
         let length = u32::try_from(pack.sealed.len()).map_err(|_| Error::WorkerLost)?;
-        let indexed = IndexedPack { name, length, directory: pack.directory };
+        let indexed = IndexedPack {
+            name,
+            length,
+            directory: pack.directory,
+        };
         lock(&self.uploads.progress).in_flight += 1;
         let uploads = Arc::clone(&self.uploads);
-        self.io.upload(layout::pack(&name), Outgoing::Pack(pack.sealed), move |outcome| uploads.ended(indexed, outcome));
+        self.io.upload(
+            layout::pack(&name),
+            Outgoing::Pack(pack.sealed),
+            move |outcome| uploads.ended(indexed, outcome),
+        );
         self.monitor.count(Figure::BytesUploaded, u64::from(length));
         Ok(())
     }
@@ -146,7 +168,9 @@ impl Uploads {
 
     fn wait(&self) -> Result<Vec<IndexedPack>> {
         let progress = lock(&self.progress);
-        let waited = self.changed.wait_while(progress, |progress| progress.in_flight > 0 && progress.failed.is_none());
+        let waited = self.changed.wait_while(progress, |progress| {
+            progress.in_flight > 0 && progress.failed.is_none()
+        });
         let mut progress = waited.unwrap_or_else(PoisonError::into_inner);
         match &progress.failed {
             Some(error) => Err(error.clone().into()),

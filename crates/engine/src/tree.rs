@@ -48,7 +48,9 @@ impl Browser {
     /// to be damaged is read last.
     pub fn new(repository: &Repository) -> Result<Self> {
         let index = Arc::new(Index::load(repository, &known_damage(repository)?)?);
-        Ok(Self { chunks: Chunks::new(repository.io.clone(), Arc::clone(&repository.keys), index) })
+        Ok(Self {
+            chunks: Chunks::new(repository.io.clone(), Arc::clone(&repository.keys), index),
+        })
     }
 
     pub(crate) fn chunk(&self, id: &ChunkId, kind: ChunkType) -> Result<ChunkRef> {
@@ -78,7 +80,11 @@ impl Browser {
 
     /// The nodes of a directory, in order of names, to `each`. A directory of any size takes the
     /// memory of one chunk.
-    pub fn each_node(&self, directory: &Stream, mut each: impl FnMut(Node) -> Result<()>) -> Result<()> {
+    pub fn each_node(
+        &self,
+        directory: &Stream,
+        mut each: impl FnMut(Node) -> Result<()>,
+    ) -> Result<()> {
         for node in self.stream(directory) {
             each(node?)?;
         }
@@ -112,10 +118,18 @@ impl Browser {
     }
 
     /// The extents of a file: one whole one where it has no holes.
-    pub fn extents(&self, size: u64, content: &Stream, extents: Option<&Extents>) -> Result<Vec<Extent>> {
+    pub fn extents(
+        &self,
+        size: u64,
+        content: &Stream,
+        extents: Option<&Extents>,
+    ) -> Result<Vec<Extent>> {
         let list = match extents {
             None if size == 0 => Vec::new(),
-            None => vec![Extent { offset: 0, length: size }],
+            None => vec![Extent {
+                offset: 0,
+                length: size,
+            }],
             Some(Extents::Inline(list)) => list.clone(),
             Some(Extents::Listed(stream)) => {
                 let mut bytes = Vec::new();
@@ -125,7 +139,11 @@ impl Browser {
                 extents_from_bytes(&bytes).map_err(|_| bad_list())?
             }
         };
-        if extents_fit(&list, size, content.length) { Ok(list) } else { Err(bad_list()) }
+        if extents_fit(&list, size, content.length) {
+            Ok(list)
+        } else {
+            Err(bad_list())
+        }
     }
 
     /// The node at `path` in a snapshot's tree; the path is absolute as it was backed up.
@@ -133,7 +151,9 @@ impl Browser {
         let mut directory = root.clone();
         let mut found = Found::Root(root.clone());
         for component in path.components() {
-            let std::path::Component::Normal(name) = component else { continue };
+            let std::path::Component::Normal(name) = component else {
+                continue;
+            };
             let name = std::os::unix::ffi::OsStrExt::as_bytes(name);
             let mut node = None;
             self.each_node(&directory, |candidate| {
@@ -170,21 +190,41 @@ impl<'b> NodeStream<'b> {
     /// A directory that cannot be read.
     pub(crate) fn failed(browser: &'b Browser, error: Error) -> Self {
         let (ids, ready) = (Vec::new().into_iter(), VecDeque::new());
-        Self { browser, ids, reader: None, ready, left: 0, failure: Some(error) }
+        Self {
+            browser,
+            ids,
+            reader: None,
+            ready,
+            left: 0,
+            failure: Some(error),
+        }
     }
 
     /// Reads the next chunk; `false` at the end.
     fn fill(&mut self) -> Result<bool> {
-        let Some(reader) = &mut self.reader else { return Ok(false) };
+        let Some(reader) = &mut self.reader else {
+            return Ok(false);
+        };
         if let Some(id) = self.ids.next() {
             let chunk = self.browser.chunk(&id, ChunkType::Tree)?;
             let chunk = chunk.opened()?;
-            self.left = self.left.checked_sub(chunk.len() as u64).ok_or_else(bad_list)?;
-            self.ready.extend(reader.push(chunk).map_err(|source| bad_tree(&id, source))?);
+            self.left = self
+                .left
+                .checked_sub(chunk.len() as u64)
+                .ok_or_else(bad_list)?;
+            self.ready
+                .extend(reader.push(chunk).map_err(|source| bad_tree(&id, &source))?);
             return Ok(true);
         }
-        let ended = self.reader.take().is_none_or(|reader| reader.finish().is_ok());
-        if ended && self.left == 0 { Ok(false) } else { Err(bad_list()) }
+        let ended = self
+            .reader
+            .take()
+            .is_none_or(|reader| reader.finish().is_ok());
+        if ended && self.left == 0 {
+            Ok(false)
+        } else {
+            Err(bad_list())
+        }
     }
 }
 
@@ -222,9 +262,13 @@ pub enum Found {
 }
 
 fn bad_list() -> Error {
-    Error::Damage { what: "a list of chunks".to_owned() }
+    Error::Damage {
+        what: "a list of chunks".to_owned(),
+    }
 }
 
-fn bad_tree(id: &ChunkId, source: crate::format::FormatError) -> Error {
-    Error::Damage { what: format!("the directory in chunk {id} ({source})") }
+fn bad_tree(id: &ChunkId, source: &crate::format::FormatError) -> Error {
+    Error::Damage {
+        what: format!("the directory in chunk {id} ({source})"),
+    }
 }

@@ -56,21 +56,29 @@ struct Draft {
 
 impl<'s> Framer<'s> {
     pub(crate) fn new(store: &'s Store<'s>) -> Result<Self> {
-        let failed = |source| Error::Local { action: "start zstd for", path: "frames".into(), source };
-        Ok(Self { store, compressor: FrameCompressor::new().map_err(failed)?, draft: Draft::default(), gate: None })
-    }
-
-    pub(crate) fn store(&self) -> &'s Store<'s> {
-        self.store
+        let failed = |source| Error::Local {
+            action: "start zstd for",
+            path: "frames".into(),
+            source,
+        };
+        Ok(Self {
+            store,
+            compressor: FrameCompressor::new().map_err(failed)?,
+            draft: Draft::default(),
+            gate: None,
+        })
     }
 
     /// Stores a chunk unless it is stored, and names it.
     pub(crate) fn put(&mut self, kind: ChunkType, chunk: &[u8]) -> Result<ChunkId> {
         let id = self.store.keys.names.chunk_id(kind, chunk);
         let store = self.store;
-        self.gate.get_or_insert_with(|| store.gate.read().unwrap_or_else(PoisonError::into_inner));
+        self.gate
+            .get_or_insert_with(|| store.gate.read().unwrap_or_else(PoisonError::into_inner));
         if self.store.claim(&id) == Claim::Mine {
-            self.store.new_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            self.store
+                .new_bytes
+                .fetch_add(chunk.len() as u64, Ordering::Relaxed);
             self.take(kind, id, chunk)?;
         }
         if self.draft.kind.is_none() {
@@ -83,9 +91,15 @@ impl<'s> Framer<'s> {
         // Chunks are cut at 4 MiB.
         let length = u32::try_from(chunk.len()).map_err(|_| Error::WorkerLost)?;
         if chunk.len() >= ALONE {
-            return self.close(Draft { kind: Some(kind), chunks: vec![(id, length)], plain: chunk.to_vec() });
+            return self.close(Draft {
+                kind: Some(kind),
+                chunks: vec![(id, length)],
+                plain: chunk.to_vec(),
+            });
         }
-        if self.draft.kind.is_some_and(|other| other != kind) || self.draft.plain.len() + chunk.len() > SHARED {
+        if self.draft.kind.is_some_and(|other| other != kind)
+            || self.draft.plain.len() + chunk.len() > SHARED
+        {
             // Not `flush`: this chunk is claimed, so the gate stays open for it.
             let draft = std::mem::take(&mut self.draft);
             self.close(draft)?;
@@ -105,15 +119,30 @@ impl<'s> Framer<'s> {
     }
 
     fn close(&mut self, draft: Draft) -> Result<()> {
-        let Some(chunk_type) = draft.kind else { return Ok(()) };
+        let Some(chunk_type) = draft.kind else {
+            return Ok(());
+        };
         let plain_len = u32::try_from(draft.plain.len()).map_err(|_| Error::WorkerLost)?;
-        let failed = |source| Error::Local { action: "compress", path: "a frame".into(), source };
+        let failed = |source| Error::Local {
+            action: "compress",
+            path: "a frame".into(),
+            source,
+        };
         let (codec, stored) = self.compressor.compress(draft.plain).map_err(failed)?;
         let kind = match chunk_type {
             ChunkType::Content => PackKind::Data,
             ChunkType::Tree | ChunkType::List => PackKind::Meta,
         };
-        self.store.packer.add(kind, FrameInput { chunk_type, codec, plain_len, chunks: draft.chunks, stored })
+        self.store.packer.add(
+            kind,
+            FrameInput {
+                chunk_type,
+                codec,
+                plain_len,
+                chunks: draft.chunks,
+                stored,
+            },
+        )
     }
 }
 
@@ -140,10 +169,17 @@ impl Store<'_> {
     /// Packs of the index that this pass relies on so far.
     pub(crate) fn relied_packs(&self) -> HashSet<PackName> {
         let packs = self.claims.index().packs().iter().zip(&self.relied);
-        packs.filter(|(_, relied)| relied.load(Ordering::Relaxed)).map(|(pack, _)| pack.name).collect()
+        packs
+            .filter(|(_, relied)| relied.load(Ordering::Relaxed))
+            .map(|(pack, _)| pack.name)
+            .collect()
     }
 
     fn claim(&self, id: &ChunkId) -> Claim {
-        if self.relies_on(id) { Claim::Known } else { self.claims.claim(id) }
+        if self.relies_on(id) {
+            Claim::Known
+        } else {
+            self.claims.claim(id)
+        }
     }
 }

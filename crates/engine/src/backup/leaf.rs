@@ -81,7 +81,11 @@ struct Content {
 
 impl<'p> LeafReader<'p> {
     pub(crate) fn new(pass: &'p Pass<'p>) -> Result<Self> {
-        Ok(Self { pass, framer: Framer::new(pass.store)?, buffer: Vec::new() })
+        Ok(Self {
+            pass,
+            framer: Framer::new(pass.store)?,
+            buffer: Vec::new(),
+        })
     }
 
     pub(crate) fn framer(&mut self) -> &mut Framer<'p> {
@@ -95,13 +99,20 @@ impl<'p> LeafReader<'p> {
             Kind::File => self.file(entry)?,
             _ => self.special(entry),
         };
-        Ok(read.unwrap_or_else(|error| Outcome { node: None, problems: vec![error.message()] }))
+        Ok(read.unwrap_or_else(|error| Outcome {
+            node: None,
+            problems: vec![error.message()],
+        }))
     }
 
     fn special(&self, entry: &Entry) -> std::result::Result<Outcome, SourceError> {
-        let Entry { parent, name, stat, .. } = entry;
+        let Entry {
+            parent, name, stat, ..
+        } = entry;
         let kind = match stat.kind {
-            Kind::Symlink => NodeKind::Symlink { target: parent.read_link(name)? },
+            Kind::Symlink => NodeKind::Symlink {
+                target: parent.read_link(name)?,
+            },
             Kind::Fifo => NodeKind::Fifo,
             Kind::Socket => NodeKind::Socket,
             Kind::CharDevice => NodeKind::CharDevice(stat.device),
@@ -110,7 +121,13 @@ impl<'p> LeafReader<'p> {
             Kind::Directory | Kind::File => return Err(SourceError::Replaced),
         };
         let gathered = self.pass.metadata.of_entry(parent, name, stat);
-        Ok(outcome(entry, stat, gathered.metadata, kind, gathered.problems))
+        Ok(outcome(
+            entry,
+            stat,
+            gathered.metadata,
+            kind,
+            gathered.problems,
+        ))
     }
 
     fn file(&mut self, entry: &Entry) -> Result<std::result::Result<Outcome, SourceError>> {
@@ -139,13 +156,23 @@ impl<'p> LeafReader<'p> {
                 problems.push("it changed while it was being read".to_owned());
             }
             self.pass.monitor.count(Figure::BytesRead, content.bytes);
-            return Ok(Ok(outcome(entry, &before, gathered.metadata, content.kind, problems)));
+            return Ok(Ok(outcome(
+                entry,
+                &before,
+                gathered.metadata,
+                content.kind,
+                problems,
+            )));
         }
         Err(Error::WorkerLost)
     }
 
     /// Reads and stores what a file holds.
-    fn content(&mut self, file: &File, stat: &Stat) -> Result<std::result::Result<Content, SourceError>> {
+    fn content(
+        &mut self,
+        file: &File,
+        stat: &Stat,
+    ) -> Result<std::result::Result<Content, SourceError>> {
         let found = match file.extents(self.pass.now()) {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
@@ -160,12 +187,21 @@ impl<'p> LeafReader<'p> {
         let content = list(bytes, ids, &self.pass.cutter, &mut self.framer)?;
         let (size, extents) = if sparse {
             let extents = data.extents_read();
-            let end = extents.last().map_or(0, |extent| extent.offset + extent.length);
+            let end = extents
+                .last()
+                .map_or(0, |extent| extent.offset + extent.length);
             (stat.size.max(end), Some(self.extents(extents)?))
         } else {
             (bytes, None)
         };
-        Ok(Ok(Content { kind: NodeKind::File { size, content, extents }, bytes }))
+        Ok(Ok(Content {
+            kind: NodeKind::File {
+                size,
+                content,
+                extents,
+            },
+            bytes,
+        }))
     }
 
     fn extents(&mut self, extents: Vec<Extent>) -> Result<Extents> {
@@ -173,16 +209,27 @@ impl<'p> LeafReader<'p> {
             return Ok(Extents::Inline(extents));
         }
         let mut writer = StreamWriter::new(ownkey_crypto::ChunkType::List);
-        writer.write(&extents_to_bytes(&extents), &self.pass.cutter, &mut self.framer)?;
-        Ok(Extents::Listed(writer.finish(&self.pass.cutter, &mut self.framer)?))
+        writer.write(
+            &extents_to_bytes(&extents),
+            &self.pass.cutter,
+            &mut self.framer,
+        )?;
+        Ok(Extents::Listed(
+            writer.finish(&self.pass.cutter, &mut self.framer)?,
+        ))
     }
 
     /// Cuts the data of a file into chunks; the chunks of a large file are shared with idle
     /// threads.
-    fn chunks(&mut self, data: &mut Data<'_>, size: u64) -> Result<std::result::Result<Vec<ChunkId>, SourceError>> {
+    fn chunks(
+        &mut self,
+        data: &mut Data<'_>,
+        size: u64,
+    ) -> Result<std::result::Result<Vec<ChunkId>, SourceError>> {
         let max = self.pass.cutter.content.max();
         // Twice the longest chunk, so that what is left over is moved once per several chunks.
-        let room = usize::try_from(size.saturating_add(1)).map_or(2 * max, |size| size.clamp(64 << 10, 2 * max));
+        let room = usize::try_from(size.saturating_add(1))
+            .map_or(2 * max, |size| size.clamp(64 << 10, 2 * max));
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.len() < room {
             buffer.resize(room, 0);
@@ -217,7 +264,15 @@ impl<'p> LeafReader<'p> {
             }
             let rest = buffer.get(start..end).unwrap_or_default();
             let ends = if more { End::MoreFollows } else { End::Known };
-            let Some(length) = self.pass.cutter.content.cut(rest, ends).filter(|_| !rest.is_empty()) else { break };
+            let Some(length) = self
+                .pass
+                .cutter
+                .content
+                .cut(rest, ends)
+                .filter(|_| !rest.is_empty())
+            else {
+                break;
+            };
             sharing.put(rest.get(..length).unwrap_or(rest), &mut self.framer)?;
             start += length;
             if self.pass.monitor.cancelled() {
@@ -228,9 +283,22 @@ impl<'p> LeafReader<'p> {
     }
 }
 
-fn outcome(entry: &Entry, stat: &Stat, metadata: Metadata, kind: NodeKind, problems: Vec<String>) -> Outcome {
-    let node = Node { name: entry.name.clone(), metadata, kind };
-    Outcome { node: Some((node, stat.fingerprint())), problems }
+fn outcome(
+    entry: &Entry,
+    stat: &Stat,
+    metadata: Metadata,
+    kind: NodeKind,
+    problems: Vec<String>,
+) -> Outcome {
+    let node = Node {
+        name: entry.name.clone(),
+        metadata,
+        kind,
+    };
+    Outcome {
+        node: Some((node, stat.fingerprint())),
+        problems,
+    }
 }
 
 /// The data of a file: all of it, or its extents one after another.
@@ -244,15 +312,29 @@ struct Data<'f> {
 
 impl<'f> Data<'f> {
     fn new(file: &'f File, extents: Option<Vec<Extent>>) -> Self {
-        let dense = || vec![Extent { offset: 0, length: u64::MAX }];
-        Self { file, left: extents.unwrap_or_else(dense).into(), done: Vec::new(), read: 0 }
+        let dense = || {
+            vec![Extent {
+                offset: 0,
+                length: u64::MAX,
+            }]
+        };
+        Self {
+            file,
+            left: extents.unwrap_or_else(dense).into(),
+            done: Vec::new(),
+            read: 0,
+        }
     }
 
     /// Fills `buffer` with the next bytes; 0 at the end.
     fn next(&mut self, buffer: &mut [u8]) -> std::result::Result<usize, SourceError> {
         while let Some(extent) = self.left.front_mut() {
-            let room = usize::try_from(extent.length).unwrap_or(usize::MAX).min(buffer.len());
-            let read = self.file.read_at(extent.offset, buffer.get_mut(..room).unwrap_or_default())?;
+            let room = usize::try_from(extent.length)
+                .unwrap_or(usize::MAX)
+                .min(buffer.len());
+            let read = self
+                .file
+                .read_at(extent.offset, buffer.get_mut(..room).unwrap_or_default())?;
             let Extent { offset, .. } = *extent;
             extent.offset += read as u64;
             extent.length -= read as u64;
@@ -261,7 +343,10 @@ impl<'f> Data<'f> {
                 self.left.pop_front();
             }
             if read > 0 {
-                self.note(Extent { offset, length: read as u64 });
+                self.note(Extent {
+                    offset,
+                    length: read as u64,
+                });
                 return Ok(read);
             }
         }

@@ -80,10 +80,22 @@ pub fn run(
     labels: &Labels,
     monitor: &dyn Monitor,
 ) -> Result<Report> {
-    let excludes = std::sync::Arc::new(excludes(repository, sources).map_err(|rule| Error::Source(rule.to_string()))?);
-    let paths: Vec<Vec<u8>> =
-        sources.selection.paths().into_iter().map(|path| path.into_os_string().into_encoded_bytes()).collect();
-    let walk = || Walk::new(&sources.selection, std::sync::Arc::clone(&excludes), sources.walk.clone());
+    let excludes = std::sync::Arc::new(
+        excludes(repository, sources).map_err(|rule| Error::Source(rule.to_string()))?,
+    );
+    let paths: Vec<Vec<u8>> = sources
+        .selection
+        .paths()
+        .into_iter()
+        .map(|path| path.into_os_string().into_encoded_bytes())
+        .collect();
+    let walk = || {
+        Walk::new(
+            &sources.selection,
+            std::sync::Arc::clone(&excludes),
+            sources.walk.clone(),
+        )
+    };
     let mut session = Session::begin(repository, draft(labels, paths), monitor)?;
     // Each time something relied on turns out to be condemned, another pass does without it.
     loop {
@@ -104,27 +116,39 @@ pub fn run_stream(
     labels: &Labels,
     monitor: &dyn Monitor,
 ) -> Result<Report> {
-    let mut session = Session::begin(repository, draft(labels, vec![format!("/{name}").into_bytes()]), monitor)?;
+    let mut session = Session::begin(
+        repository,
+        draft(labels, vec![format!("/{name}").into_bytes()]),
+        monitor,
+    )?;
     session.stream_pass(name, content)?;
     finish().map_err(Error::Source)?;
     match session.confirm()? {
         Some(report) => Ok(report),
         // A stream cannot be read twice.
-        None => Err(Error::Source("a prune condemned what this stream relied on; run the backup again".to_owned())),
+        None => Err(Error::Source(
+            "a prune condemned what this stream relied on; run the backup again".to_owned(),
+        )),
     }
 }
 
 /// What would be backed up: the events of a walk, for a dry run.
 pub fn dry_run(repository: &Repository, sources: &Sources) -> Result<Walk, InvalidRule> {
     let excludes = std::sync::Arc::new(excludes(repository, sources)?);
-    Ok(Walk::new(&sources.selection, excludes, sources.walk.clone()))
+    Ok(Walk::new(
+        &sources.selection,
+        excludes,
+        sources.walk.clone(),
+    ))
 }
 
 /// ownkey's own keys, state and cache, and a local repository, are never backed up: a restored
 /// machine enrols anew, and a repository inside itself would grow for ever.
 fn excludes(repository: &Repository, sources: &Sources) -> Result<Excludes, InvalidRule> {
     let mut builder = sources.excludes.clone();
-    builder.own(&repository.environment.state).own(&repository.environment.cache);
+    builder
+        .own(&repository.environment.state)
+        .own(&repository.environment.cache);
     if let Some(folder) = repository.location().as_folder() {
         builder.own(folder);
     }
@@ -147,8 +171,16 @@ fn draft(labels: &Labels, paths: Vec<Vec<u8>>) -> SnapshotRecord {
 fn sources_key(paths: &[Vec<u8>]) -> String {
     let mut sorted: Vec<&Vec<u8>> = paths.iter().collect();
     sorted.sort();
-    let joined: Vec<u8> = sorted.into_iter().flat_map(|path| path.iter().chain(&[0])).copied().collect();
-    ownkey_crypto::object_hash(&joined).to_string().chars().take(16).collect()
+    let joined: Vec<u8> = sorted
+        .into_iter()
+        .flat_map(|path| path.iter().chain(&[0]))
+        .copied()
+        .collect();
+    ownkey_crypto::object_hash(&joined)
+        .to_string()
+        .chars()
+        .take(16)
+        .collect()
 }
 
 fn may_write(repository: &Repository) -> Result<()> {

@@ -65,12 +65,29 @@ impl Record {
         let mut at = Fields(bytes);
         let path_length = u32::from_le_bytes(at.take()?) as usize;
         let size = u64::from_le_bytes(at.take()?);
-        let mut time = || Timestamp::new(i64::from_le_bytes(at.take()?), u32::from_le_bytes(at.take()?));
+        let mut time = || {
+            Timestamp::new(
+                i64::from_le_bytes(at.take()?),
+                u32::from_le_bytes(at.take()?),
+            )
+        };
         let (mtime, ctime) = (time()?, time()?);
-        let id = FileId { dev: u64::from_le_bytes(at.take()?), ino: u64::from_le_bytes(at.take()?) };
+        let id = FileId {
+            dev: u64::from_le_bytes(at.take()?),
+            ino: u64::from_le_bytes(at.take()?),
+        };
         let (path, node) = at.0.split_at_checked(path_length)?;
         let node = cbor::decode_claim(node).ok()?;
-        Some(Self { path: path.to_vec(), fingerprint: Fingerprint { size, mtime, ctime, id }, node })
+        Some(Self {
+            path: path.to_vec(),
+            fingerprint: Fingerprint {
+                size,
+                mtime,
+                ctime,
+                id,
+            },
+            node,
+        })
     }
 }
 
@@ -112,10 +129,19 @@ impl Seal {
         let data = String::from_utf8(at.take::<16>()?.to_vec()).ok()?;
         let (packs, rest) = at.0.as_chunks::<33>();
         let relied = packs.iter().map(|[kind, hash @ ..]| PackName {
-            kind: if *kind == 0 { PackKind::Data } else { PackKind::Meta },
+            kind: if *kind == 0 {
+                PackKind::Data
+            } else {
+                PackKind::Meta
+            },
             hash: ObjectHash::from_bytes(*hash),
         });
-        rest.is_empty().then(|| Self { data, length, hash, relied: relied.collect() })
+        rest.is_empty().then(|| Self {
+            data,
+            length,
+            hash,
+            relied: relied.collect(),
+        })
     }
 }
 
@@ -148,7 +174,10 @@ impl<'k> Place<'k> {
     /// The records to compare with, the better one first: that of an interrupted run, then that
     /// of the last finished one.
     pub(crate) fn read(&self) -> Vec<ParentReader> {
-        [self.interrupted(), self.seal.clone()].iter().filter_map(|seal| self.open(seal)).collect()
+        [self.interrupted(), self.seal.clone()]
+            .iter()
+            .filter_map(|seal| self.open(seal))
+            .collect()
     }
 
     fn open(&self, seal: &Path) -> Option<ParentReader> {
@@ -160,18 +189,35 @@ impl<'k> Place<'k> {
         }
         let data = BufReader::new(File::open(&path).ok()?.take(seal.length));
         let entries = zstd::stream::read::Decoder::with_buffer(data).ok()?;
-        Some(ParentReader { entries, next: None, relied: seal.relied }.advanced())
+        Some(
+            ParentReader {
+                entries,
+                next: None,
+                relied: seal.relied,
+            }
+            .advanced(),
+        )
     }
 
     fn keep_only(&self, data: &str) {
         // Left-overs cost disk and nothing else; the next run tries again.
         let keep = self.data(data);
         let prefix = self.seal.file_name().unwrap_or_default().to_owned();
-        let Some(folder) = self.seal.parent() else { return };
+        let Some(folder) = self.seal.parent() else {
+            return;
+        };
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
-            let ours = entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes());
-            if ours && path.extension().is_some_and(|extension| extension == "data") && path != keep {
+            let ours = entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(prefix.as_encoded_bytes());
+            if ours
+                && path
+                    .extension()
+                    .is_some_and(|extension| extension == "data")
+                && path != keep
+            {
                 let _ = fs::remove_file(path);
             }
         }
@@ -252,23 +298,48 @@ impl<'k> ParentWriter<'k> {
         let name: String = nonce.iter().map(|byte| format!("{byte:02x}")).collect();
         let path = place.data(&name);
         file::make_folder(path.parent().unwrap_or(Path::new("/")))?;
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
         let file = file.map_err(Error::local("create", &path))?;
-        let mut writer = Self { place, name, path, sink: None, scratch: Vec::new() };
-        writer.sink = Some(writer.encoder(HashingFile { file, hasher: ObjectHasher::new(), length: 0 })?);
+        let mut writer = Self {
+            place,
+            name,
+            path,
+            sink: None,
+            scratch: Vec::new(),
+        };
+        writer.sink = Some(writer.encoder(HashingFile {
+            file,
+            hasher: ObjectHasher::new(),
+            length: 0,
+        })?);
         Ok(writer)
     }
 
-    fn encoder(&self, file: HashingFile) -> Result<zstd::stream::write::Encoder<'static, HashingFile>> {
+    fn encoder(
+        &self,
+        file: HashingFile,
+    ) -> Result<zstd::stream::write::Encoder<'static, HashingFile>> {
         zstd::stream::write::Encoder::new(file, 1).map_err(Error::local("compress", &self.path))
     }
 
     /// Adds an entry, in the order of the walk.
-    pub(crate) fn add(&mut self, path: &[u8], fingerprint: &Fingerprint, node: &Node) -> Result<()> {
+    pub(crate) fn add(
+        &mut self,
+        path: &[u8],
+        fingerprint: &Fingerprint,
+        node: &Node,
+    ) -> Result<()> {
         self.scratch.clear();
         Record::append(path, fingerprint, node, &mut self.scratch);
-        let Some(sink) = &mut self.sink else { return Err(Error::WorkerLost) };
-        sink.write_all(&self.scratch).map_err(Error::local("write", &self.path))
+        let Some(sink) = &mut self.sink else {
+            return Err(Error::WorkerLost);
+        };
+        sink.write_all(&self.scratch)
+            .map_err(Error::local("write", &self.path))
     }
 
     /// Makes what was added so far count, should this run be interrupted.
@@ -289,8 +360,15 @@ impl<'k> ParentWriter<'k> {
     fn seal(&mut self, relied: HashSet<PackName>) -> Result<Seal> {
         let sink = self.sink.take().ok_or(Error::WorkerLost)?;
         let file = sink.finish().map_err(Error::local("write", &self.path))?;
-        file.file.sync_all().map_err(Error::local("sync", &self.path))?;
-        let seal = Seal { data: self.name.clone(), length: file.length, hash: file.hasher.finish(), relied };
+        file.file
+            .sync_all()
+            .map_err(Error::local("sync", &self.path))?;
+        let seal = Seal {
+            data: self.name.clone(),
+            length: file.length,
+            hash: file.hasher.finish(),
+            relied,
+        };
         self.sink = Some(self.encoder(file)?);
         Ok(seal)
     }
@@ -324,9 +402,22 @@ mod tests {
 
     fn entry(path: &[u8], size: u64) -> (Vec<u8>, Fingerprint, Node) {
         let time = Timestamp::new(-5, 7).unwrap();
-        let fingerprint = Fingerprint { size, mtime: time, ctime: time, id: FileId { dev: 1, ino: size } };
+        let fingerprint = Fingerprint {
+            size,
+            mtime: time,
+            ctime: time,
+            id: FileId { dev: 1, ino: size },
+        };
         let name = Name::new(path.rsplit(|b| *b == b'/').next().unwrap()).unwrap();
-        (path.to_vec(), fingerprint, Node { name, metadata: Metadata::default(), kind: NodeKind::Fifo })
+        (
+            path.to_vec(),
+            fingerprint,
+            Node {
+                name,
+                metadata: Metadata::default(),
+                kind: NodeKind::Fifo,
+            },
+        )
     }
 
     #[test]
@@ -351,9 +442,15 @@ mod tests {
 
         let mut interrupted = place.read().pop().unwrap();
         assert_eq!(interrupted.find(b"/a/b").unwrap().fingerprint.size, 2);
-        assert!(interrupted.find(b"/c").is_none(), "it was added after the checkpoint");
+        assert!(
+            interrupted.find(b"/c").is_none(),
+            "it was added after the checkpoint"
+        );
 
-        let pack = PackName { kind: PackKind::Meta, hash: ObjectHash::from_bytes([8; 32]) };
+        let pack = PackName {
+            kind: PackKind::Meta,
+            hash: ObjectHash::from_bytes([8; 32]),
+        };
         writer.finish([pack].into()).unwrap();
         let mut whole = place.read().pop().unwrap();
         assert_eq!(place.read().len(), 1, "the interrupted run is over");

@@ -7,8 +7,9 @@
 //! Channels are bounded and lead forward only, so a slow storage slows the walk and memory stays
 //! flat (docs/design.md, "Memory").
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
 
@@ -40,8 +41,26 @@ pub(crate) struct Pass<'p> {
     /// Chunks of large files for idle threads.
     pub(crate) tasks: (Sender<Task>, Receiver<Task>),
     pub(crate) threads: usize,
+    /// Threads that are at a batch and may have chunks to share.
+    reading: AtomicUsize,
     failed: AtomicBool,
     failure: Mutex<Option<Error>>,
+}
+
+/// Counts a thread while it is at a batch, however it leaves it.
+struct Reading<'c>(&'c AtomicUsize);
+
+impl<'c> Reading<'c> {
+    fn begin(count: &'c AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// What a pass made.
@@ -75,6 +94,7 @@ impl<'p> Pass<'p> {
             clock,
             tasks: bounded(threads),
             threads,
+            reading: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
         }
@@ -107,7 +127,12 @@ impl<'p> Pass<'p> {
     }
 
     /// Runs the pass. When it returns, everything is with the packer.
-    pub(crate) fn run<'k>(&'p self, walk: Walk, records: Records<'k>, between: &mut Between<'_>) -> Result<Passed<'k>> {
+    pub(crate) fn run<'k>(
+        &'p self,
+        walk: Walk,
+        records: Records<'k>,
+        between: &mut Between<'_>,
+    ) -> Result<Passed<'k>> {
         let passed = std::thread::scope(|scope| {
             let (jobs, to_read) = bounded(BATCHES);
             let (steps, to_build) = bounded(STEPS);
@@ -120,7 +145,8 @@ impl<'p> Pass<'p> {
                 scope.spawn(move || self.read(&to_read).unwrap_or_else(|error| self.fail(error)));
             }
             drop(to_read);
-            self.build(to_build, records.writer, between).inspect_err(|_| self.failed.store(true, Ordering::Release))
+            self.build(to_build, records.writer, between)
+                .inspect_err(|_| self.failed.store(true, Ordering::Release))
         });
         match passed {
             Err(Error::WorkerLost) => Err(self.failure()),
@@ -144,7 +170,11 @@ impl<'p> Pass<'p> {
             return Err(Error::WorkerLost);
         }
         let (root, tally, record) = trees.finish()?;
-        Ok(Passed { root, tally, record })
+        Ok(Passed {
+            root,
+            tally,
+            record,
+        })
     }
 
     /// A reading thread: chunks of large files first, then the next batch.
@@ -157,17 +187,17 @@ impl<'p> Pass<'p> {
             select_biased! {
                 recv(self.tasks.1) -> task => task.map_err(|_| Error::WorkerLost)?.run(reader.framer())?,
                 recv(batches) -> batch => match batch {
-                    Ok(batch) => self.read_batch(&mut reader, batch)?,
-                    // The walk is over. Whoever still reads a large file finishes it alone.
-                    Err(_) => return self.drain(&mut reader),
+                    Ok(batch) => self.read_batch(&mut reader, &batch)?,
+                    Err(_) => return self.help(&mut reader),
                 },
             }
         }
     }
 
-    fn read_batch(&self, reader: &mut LeafReader<'p>, batch: Vec<Leaf>) -> Result<()> {
+    fn read_batch(&self, reader: &mut LeafReader<'p>, batch: &[Leaf]) -> Result<()> {
+        let _reading = Reading::begin(&self.reading);
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(batch.len());
-        for leaf in &batch {
+        for leaf in batch {
             if self.monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
@@ -181,9 +211,12 @@ impl<'p> Pass<'p> {
         Ok(())
     }
 
-    fn drain(&self, reader: &mut LeafReader<'p>) -> Result<()> {
-        while let Ok(task) = self.tasks.1.try_recv() {
-            task.run(reader.framer())?;
+    /// The walk is over: helps whoever still reads a large file.
+    fn help(&self, reader: &mut LeafReader<'p>) -> Result<()> {
+        while self.reading.load(Ordering::Acquire) > 0 && !self.has_failed() {
+            if let Ok(task) = self.tasks.1.recv_timeout(Duration::from_millis(5)) {
+                task.run(reader.framer())?;
+            }
         }
         reader.framer().flush()
     }

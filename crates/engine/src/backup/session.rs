@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 use std::io::Read;
+use std::sync::Arc;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::Arc;
 
 use ownkey_crypto::{ChunkType, End, ObjectHash};
 
@@ -15,6 +15,7 @@ use super::stream::{Cutter, StreamWriter, list};
 use super::trees::{Tally, Trees};
 use super::walker::Known;
 use super::{Relied, Report, may_write, sources_key};
+use crate::check::known_damage;
 use crate::error::{Error, Result};
 use crate::format::entry::{Event, LogPosition, PackName};
 use crate::format::layout;
@@ -24,7 +25,6 @@ use crate::format::record::{Counts, SnapshotRecord};
 use crate::format::segment::{self, IndexedPack};
 use crate::format::time::Timestamp;
 use crate::format::tree::append_node;
-use crate::check::known_damage;
 use crate::index::{Claims, Index};
 use crate::io::Outgoing;
 use crate::log::Draft;
@@ -65,7 +65,12 @@ impl<'r> Session<'r> {
         // Another run may have ended since the repository was opened.
         repository.look(monitor)?;
         record.started = repository.environment.clock.now();
-        record.parent = repository.snapshots().iter().rev().find(|s| s.device == repository.me()).map(|s| s.id);
+        record.parent = repository
+            .snapshots()
+            .iter()
+            .rev()
+            .find(|s| s.device == repository.me())
+            .map(|s| s.id);
         let index = Arc::new(Index::load(repository, &known_damage(repository)?)?);
         Ok(Self {
             repository,
@@ -90,16 +95,29 @@ impl<'r> Session<'r> {
         let store = store(&keys, &claims, &packer, &index);
         let clock = Arc::clone(&self.repository.environment.clock);
         let pass = Pass::new(&store, self.monitor, clock.as_ref());
-        let seal = self.repository.state.parent_path(&sources_key(&self.record.paths));
+        let seal = self
+            .repository
+            .state
+            .parent_path(&sources_key(&self.record.paths));
         let state_key = Arc::clone(&self.repository.state_key);
         let place = Place::new(seal, &state_key);
-        let parents: Vec<Known> = place.read().into_iter().map(|reader| known(reader, &index)).collect();
-        let carried: HashSet<PackName> =
-            parents.iter().filter(|parent| parent.intact).flat_map(|parent| parent.reader.relied().clone()).collect();
+        let parents: Vec<Known> = place
+            .read()
+            .into_iter()
+            .map(|reader| known(reader, &index))
+            .collect();
+        let carried: HashSet<PackName> = parents
+            .iter()
+            .filter(|parent| parent.intact)
+            .flat_map(|parent| parent.reader.relied().clone())
+            .collect();
         self.relied.packs.extend(&carried);
         let mut nonce = [0; 8];
         keys.random().fill(&mut nonce)?;
-        let records = Records { parents, writer: ParentWriter::begin(&place, nonce)? };
+        let records = Records {
+            parents,
+            writer: ParentWriter::begin(&place, nonce)?,
+        };
         let mut next_checkpoint = clock.now().seconds.saturating_add(CHECKPOINT_SECONDS);
         let passed = pass.run(walk, records, &mut |trees| {
             if clock.now().seconds >= next_checkpoint {
@@ -121,15 +139,25 @@ impl<'r> Session<'r> {
 
     /// A source that was full and is empty now is more likely an unmounted disk than a wish.
     fn warn_if_emptied(&self, now: &Counts) {
-        let parent = self.repository.snapshots().into_iter().rev().find(|snapshot| Some(snapshot.id) == self.record.parent);
-        if now.files == 0 && parent.is_some_and(|parent| parent.record.counts.files > 0 && parent.record.paths == self.record.paths) {
+        let parent = self
+            .repository
+            .snapshots()
+            .into_iter()
+            .rev()
+            .find(|snapshot| Some(snapshot.id) == self.record.parent);
+        if now.files == 0
+            && parent.is_some_and(|parent| {
+                parent.record.counts.files > 0 && parent.record.paths == self.record.paths
+            })
+        {
             self.monitor.note("the sources were full at the last backup and are empty now: is a disk not mounted?");
         }
     }
 
     /// Stores a stream as the only file of the snapshot.
     pub(super) fn stream_pass(&mut self, name: &str, content: &mut dyn Read) -> Result<()> {
-        let name = Name::new(name.as_bytes()).map_err(|invalid| Error::Source(invalid.to_string()))?;
+        let name =
+            Name::new(name.as_bytes()).map_err(|invalid| Error::Source(invalid.to_string()))?;
         let index = Arc::clone(&self.index);
         let keys = Arc::clone(&self.repository.keys);
         let claims = Claims::new(&index);
@@ -138,9 +166,21 @@ impl<'r> Session<'r> {
         let cutter = Cutter::new(&keys.names);
         let mut framer = Framer::new(&store)?;
         let content = store_stream(content, &cutter, &mut framer, self.monitor)?;
-        let metadata = Metadata { mode: 0o600, mtime: self.record.started, ..Metadata::default() };
+        let metadata = Metadata {
+            mode: 0o600,
+            mtime: self.record.started,
+            ..Metadata::default()
+        };
         let bytes = content.length;
-        let node = Node { name, metadata, kind: NodeKind::File { size: bytes, content, extents: None } };
+        let node = Node {
+            name,
+            metadata,
+            kind: NodeKind::File {
+                size: bytes,
+                content,
+                extents: None,
+            },
+        };
         let mut encoded = Vec::new();
         append_node(&node, &mut encoded);
         let mut root = StreamWriter::new(ChunkType::Tree);
@@ -149,24 +189,44 @@ impl<'r> Session<'r> {
         framer.flush()?;
         drop(framer);
         self.store_index(packer.flush()?)?;
-        let counts = Counts { files: 1, bytes, ..Counts::default() };
+        let counts = Counts {
+            files: 1,
+            bytes,
+            ..Counts::default()
+        };
         let relied = store.relied_packs();
         self.relied.packs.extend(relied);
-        self.finish_record(root, Tally { counts, read_files: 1, ..Tally::default() }, &store);
+        self.finish_record(
+            root,
+            Tally {
+                counts,
+                read_files: 1,
+                ..Tally::default()
+            },
+            &store,
+        );
         Ok(())
     }
 
     fn finish_record(&mut self, root: Stream, tally: Tally, store: &Store<'_>) {
         let record = &mut self.record;
         record.root = root;
-        record.counts = Counts { new_bytes: store.new_bytes(), ..tally.counts };
+        record.counts = Counts {
+            new_bytes: store.new_bytes(),
+            ..tally.counts
+        };
         record.problems = tally.problems;
         record.first_problems.clone_from(&tally.first_problems);
         self.tally = tally;
     }
 
     /// Makes what is done so far browsable, and not to be done again.
-    fn checkpoint(&mut self, trees: &mut Trees<'_, '_>, pass: &Pass<'_>, packer: &Packer<'_>) -> Result<()> {
+    fn checkpoint(
+        &mut self,
+        trees: &mut Trees<'_, '_>,
+        pass: &Pass<'_>,
+        packer: &Packer<'_>,
+    ) -> Result<()> {
         let root = trees.so_far()?;
         let gate = pass.store.close_gate();
         let stored = packer.flush();
@@ -200,16 +260,25 @@ impl<'r> Session<'r> {
                 length = 0;
             }
         }
-        if batch.is_empty() { Ok(()) } else { self.store_segment(&batch) }
+        if batch.is_empty() {
+            Ok(())
+        } else {
+            self.store_segment(&batch)
+        }
     }
 
     fn store_segment(&mut self, packs: &[IndexedPack]) -> Result<()> {
         let keys = &self.repository.keys;
-        let sealed = keys.writer().seal_segment(&segment::encode(packs), &keys.hedge)?;
+        let sealed = keys
+            .writer()
+            .seal_segment(&segment::encode(packs), &keys.hedge)?;
         let hash = sealed.hash();
         self.stored_bytes += sealed.len() as u64;
-        self.monitor.count(Figure::BytesUploaded, sealed.len() as u64);
-        self.repository.io.create(&layout::segment(&hash), Outgoing::Object(sealed))?;
+        self.monitor
+            .count(Figure::BytesUploaded, sealed.len() as u64);
+        self.repository
+            .io
+            .create(&layout::segment(&hash), Outgoing::Object(sealed))?;
         self.unnamed.push(hash);
         self.relied.segments.insert(hash);
         Ok(())
@@ -226,7 +295,10 @@ impl<'r> Session<'r> {
         let backup = self.put(Event::Backup { segments }, Some(record))?;
         self.repository.look(self.monitor)?;
         if self.relies_on_condemned() {
-            self.index = Arc::new(Index::load(self.repository, &known_damage(self.repository)?)?);
+            self.index = Arc::new(Index::load(
+                self.repository,
+                &known_damage(self.repository)?,
+            )?);
             self.relied = Relied::default();
             return Ok(None);
         }
@@ -236,13 +308,23 @@ impl<'r> Session<'r> {
 
     fn relies_on_condemned(&self) -> bool {
         let condemned = self.repository.logs.condemned();
-        condemned.packs.iter().any(|pack| self.relied.packs.contains(pack))
-            || condemned.segments.iter().any(|segment| self.relied.segments.contains(segment))
+        condemned
+            .packs
+            .iter()
+            .any(|pack| self.relied.packs.contains(pack))
+            || condemned
+                .segments
+                .iter()
+                .any(|segment| self.relied.segments.contains(segment))
     }
 
     fn put(&mut self, event: Event, record: Option<SnapshotRecord>) -> Result<LogPosition> {
         let time: Timestamp = self.repository.environment.clock.now();
-        self.repository.append(&Draft { event, record, time })
+        self.repository.append(&Draft {
+            event,
+            record,
+            time,
+        })
     }
 
     fn report(&self, backup: LogPosition) -> Report {
@@ -270,13 +352,22 @@ fn store<'s>(
         claims,
         packer,
         new_bytes: AtomicU64::new(0),
-        relied: index.packs().iter().map(|_| AtomicBool::new(false)).collect(),
+        relied: index
+            .packs()
+            .iter()
+            .map(|_| AtomicBool::new(false))
+            .collect(),
         gate: RwLock::new(()),
     }
 }
 
 fn known(reader: super::parent::ParentReader, index: &Index) -> Known {
-    let reliable: HashSet<PackName> = index.packs().iter().filter(|pack| pack.reliable).map(|pack| pack.name).collect();
+    let reliable: HashSet<PackName> = index
+        .packs()
+        .iter()
+        .filter(|pack| pack.reliable)
+        .map(|pack| pack.name)
+        .collect();
     let intact = reader.relied().is_subset(&reliable);
     Known { reader, intact }
 }
@@ -305,12 +396,20 @@ fn store_stream(
                 Ok(0) => more = false,
                 Ok(read) => end += read,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::Local { action: "read", path: "standard input".into(), source: error }),
+                Err(error) => {
+                    return Err(Error::Local {
+                        action: "read",
+                        path: "standard input".into(),
+                        source: error,
+                    });
+                }
             }
         }
         let rest = buffer.get(start..end).unwrap_or_default();
         let ends = if more { End::MoreFollows } else { End::Known };
-        let Some(cut) = cutter.content.cut(rest, ends).filter(|_| !rest.is_empty()) else { break };
+        let Some(cut) = cutter.content.cut(rest, ends).filter(|_| !rest.is_empty()) else {
+            break;
+        };
         ids.push(framer.put(ChunkType::Content, rest.get(..cut).unwrap_or(rest))?);
         length += cut as u64;
         start += cut;

@@ -34,7 +34,11 @@ impl Task {
     /// Does the work.
     pub(crate) fn run(self, framer: &mut Framer<'_>) -> Result<()> {
         let id = framer.put(ChunkType::Content, &self.chunk)?;
-        self.file.ids.lock().unwrap_or_else(PoisonError::into_inner).push((self.nth, id));
+        self.file
+            .ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((self.nth, id));
         self.file.pending.fetch_sub(1, Ordering::Release);
         Ok(())
     }
@@ -50,7 +54,12 @@ pub(crate) struct Sharing<'p> {
 
 impl<'p> Sharing<'p> {
     pub(crate) fn new(pass: &'p Pass<'p>) -> Self {
-        Self { pass, file: Arc::default(), own: Vec::new(), next: 0 }
+        Self {
+            pass,
+            file: Arc::default(),
+            own: Vec::new(),
+            next: 0,
+        }
     }
 
     /// Takes the next chunk: for an idle thread if there is one.
@@ -59,7 +68,11 @@ impl<'p> Sharing<'p> {
         self.next += 1;
         if chunk.len() >= WORTH_SHARING && !self.pass.tasks.0.is_full() {
             self.file.pending.fetch_add(1, Ordering::Relaxed);
-            let task = Task { chunk: chunk.to_vec(), nth, file: Arc::clone(&self.file) };
+            let task = Task {
+                chunk: chunk.to_vec(),
+                nth,
+                file: Arc::clone(&self.file),
+            };
             return match self.pass.tasks.0.try_send(task) {
                 Ok(()) => Ok(()),
                 Err(refused) => refused.into_inner().run(framer),
@@ -81,7 +94,8 @@ impl<'p> Sharing<'p> {
                 task.run(framer)?;
             }
         }
-        self.own.append(&mut self.file.ids.lock().unwrap_or_else(PoisonError::into_inner));
+        self.own
+            .append(&mut self.file.ids.lock().unwrap_or_else(PoisonError::into_inner));
         self.own.sort_unstable_by_key(|(nth, _)| *nth);
         Ok(self.own.into_iter().map(|(_, id)| id).collect())
     }

@@ -20,11 +20,21 @@ pub(crate) struct StreamWriter {
 
 impl StreamWriter {
     pub(crate) fn new(kind: ChunkType) -> Self {
-        Self { kind, pending: Vec::new(), length: 0, ids: Vec::new() }
+        Self {
+            kind,
+            pending: Vec::new(),
+            length: 0,
+            ids: Vec::new(),
+        }
     }
 
     /// Takes the next bytes.
-    pub(crate) fn write(&mut self, bytes: &[u8], cutter: &Cutter, framer: &mut Framer<'_>) -> Result<()> {
+    pub(crate) fn write(
+        &mut self,
+        bytes: &[u8],
+        cutter: &Cutter,
+        framer: &mut Framer<'_>,
+    ) -> Result<()> {
         self.pending.extend_from_slice(bytes);
         self.length += bytes.len() as u64;
         if self.pending.len() >= 2 * cutter.tree.max() {
@@ -43,8 +53,11 @@ impl StreamWriter {
         let mut at = 0;
         while at < self.pending.len() {
             let rest = self.pending.get(at..).unwrap_or_default();
-            let Some(length) = cutter.tree.cut(rest, end) else { break };
-            self.ids.push(framer.put(self.kind, rest.get(..length).unwrap_or(rest))?);
+            let Some(length) = cutter.tree.cut(rest, end) else {
+                break;
+            };
+            self.ids
+                .push(framer.put(self.kind, rest.get(..length).unwrap_or(rest))?);
             at += length;
         }
         self.pending.drain(..at.min(self.pending.len()));
@@ -60,16 +73,26 @@ pub(crate) struct Cutter {
 
 impl Cutter {
     pub(crate) fn new(names: &ownkey_crypto::NameKeys) -> Self {
-        Self { content: names.chunker(Profile::Content), tree: names.chunker(Profile::Tree) }
+        Self {
+            content: names.chunker(Profile::Content),
+            tree: names.chunker(Profile::Tree),
+        }
     }
 }
 
 /// The stream whose chunks are `ids`: a long list becomes chunks of its own.
-pub(crate) fn list(length: u64, mut ids: Vec<ChunkId>, cutter: &Cutter, framer: &mut Framer<'_>) -> Result<Stream> {
+pub(crate) fn list(
+    length: u64,
+    mut ids: Vec<ChunkId>,
+    cutter: &Cutter,
+    framer: &mut Framer<'_>,
+) -> Result<Stream> {
     let mut depth = 0;
     while ids.len() > Stream::MAX_IDS {
         if depth == Stream::MAX_DEPTH {
-            return Err(Error::Source("a file has more chunks than the format can list".to_owned()));
+            return Err(Error::Source(
+                "a file has more chunks than the format can list".to_owned(),
+            ));
         }
         let bytes: Vec<u8> = ids.iter().flat_map(|id| *id.as_bytes()).collect();
         let mut writer = StreamWriter::new(ChunkType::List);

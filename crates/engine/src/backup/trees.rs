@@ -52,7 +52,10 @@ pub(crate) struct Trees<'p, 'k> {
 
 impl<'p, 'k> Trees<'p, 'k> {
     pub(crate) fn new(pass: &'p Pass<'p>, record: ParentWriter<'k>) -> Result<Self> {
-        let root = OpenDirectory { node: None, writer: StreamWriter::new(ChunkType::Tree) };
+        let root = OpenDirectory {
+            node: None,
+            writer: StreamWriter::new(ChunkType::Tree),
+        };
         Ok(Self {
             pass,
             framer: Framer::new(pass.store)?,
@@ -68,14 +71,26 @@ impl<'p, 'k> Trees<'p, 'k> {
     /// Takes the next step.
     pub(crate) fn take(&mut self, step: Step) -> Result<()> {
         match step {
-            Step::Enter { path, node, fingerprint, problems } => {
+            Step::Enter {
+                path,
+                node,
+                fingerprint,
+                problems,
+            } => {
                 self.complain(&path, problems);
                 self.remember(&path, &fingerprint, &node)?;
                 self.tally.counts.directories += 1;
-                self.open.push(OpenDirectory { node: Some(node), writer: StreamWriter::new(ChunkType::Tree) });
+                self.open.push(OpenDirectory {
+                    node: Some(*node),
+                    writer: StreamWriter::new(ChunkType::Tree),
+                });
                 Ok(())
             }
-            Step::Leaf { path, source, links } => self.leaf(&path, source, links),
+            Step::Leaf {
+                path,
+                source,
+                links,
+            } => self.leaf(&path, source, links),
             Step::Leave => self.leave(),
             Step::Problem(problem) => {
                 self.problem(problem);
@@ -91,9 +106,14 @@ impl<'p, 'k> Trees<'p, 'k> {
                 let Outcome { node, problems } = slot.wait(self.pass)?;
                 let whole = problems.is_empty();
                 self.complain(path, problems);
-                let Some((mut node, fingerprint)) = node else { return Ok(()) };
+                let Some((mut node, fingerprint)) = node else {
+                    return Ok(());
+                };
                 // A slot is shared by the names of one inode; each has its own.
-                if let Some(name) = path.file_name().and_then(|name| crate::format::name::Name::new(name.as_bytes()).ok()) {
+                if let Some(name) = path
+                    .file_name()
+                    .and_then(|name| crate::format::name::Name::new(name.as_bytes()).ok())
+                {
                     node.name = name;
                 }
                 self.tally.read_files += u64::from(matches!(node.kind, NodeKind::File { .. }));
@@ -124,8 +144,18 @@ impl<'p, 'k> Trees<'p, 'k> {
         if let Some(group) = self.links.get(&id) {
             return *group;
         }
-        let hash = self.pass.store.keys.names.chunk_id(ChunkType::List, path.as_os_str().as_bytes());
-        let mut group = hash.as_bytes().iter().take(8).fold(0u64, |sum, byte| sum << 8 | u64::from(*byte)).max(1);
+        let hash = self
+            .pass
+            .store
+            .keys
+            .names
+            .chunk_id(ChunkType::List, path.as_os_str().as_bytes());
+        let mut group = hash
+            .as_bytes()
+            .iter()
+            .take(8)
+            .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
+            .max(1);
         while !self.groups.insert(group) {
             group = group.wrapping_add(1).max(1);
         }
@@ -135,7 +165,11 @@ impl<'p, 'k> Trees<'p, 'k> {
 
     fn leave(&mut self) -> Result<()> {
         // The walk leaves what it entered; the root stays.
-        let Some(OpenDirectory { node: Some(mut node), writer }) = self.open.pop_if(|open| open.node.is_some()) else {
+        let Some(OpenDirectory {
+            node: Some(mut node),
+            writer,
+        }) = self.open.pop_if(|open| open.node.is_some())
+        else {
             return Ok(());
         };
         let content = writer.finish(&self.pass.cutter, &mut self.framer)?;
@@ -147,7 +181,11 @@ impl<'p, 'k> Trees<'p, 'k> {
         self.scratch.clear();
         append_node(node, &mut self.scratch);
         match self.open.last_mut() {
-            Some(directory) => directory.writer.write(&self.scratch, &self.pass.cutter, &mut self.framer),
+            Some(directory) => {
+                directory
+                    .writer
+                    .write(&self.scratch, &self.pass.cutter, &mut self.framer)
+            }
             None => Ok(()),
         }
     }
@@ -157,12 +195,16 @@ impl<'p, 'k> Trees<'p, 'k> {
         if fingerprint.is_fresh_at(self.pass.now()) {
             return Ok(());
         }
-        self.record.add(path.as_os_str().as_bytes(), fingerprint, node)
+        self.record
+            .add(path.as_os_str().as_bytes(), fingerprint, node)
     }
 
     fn complain(&mut self, path: &Path, problems: Vec<String>) {
         for message in problems {
-            self.problem(Problem { path: path.to_owned(), message });
+            self.problem(Problem {
+                path: path.to_owned(),
+                message,
+            });
         }
     }
 
@@ -189,7 +231,12 @@ impl<'p, 'k> Trees<'p, 'k> {
             }
             let content = writer.finish(&self.pass.cutter, &mut self.framer)?;
             match node {
-                Some(node) => below = Some(Node { kind: NodeKind::Directory { content }, ..node }),
+                Some(node) => {
+                    below = Some(Node {
+                        kind: NodeKind::Directory { content },
+                        ..node
+                    });
+                }
                 None => {
                     self.framer.flush()?;
                     return Ok(content);

@@ -18,9 +18,18 @@ use crate::source::{Dir, Entry, Event, FileId, Fingerprint, Gathered, Kind, Walk
 /// What the trees are built from, in the order of the walk.
 pub(crate) enum Step {
     /// A directory begins. Its node has no content yet.
-    Enter { path: PathBuf, node: Node, fingerprint: Fingerprint, problems: Vec<String> },
+    Enter {
+        path: PathBuf,
+        node: Box<Node>,
+        fingerprint: Fingerprint,
+        problems: Vec<String>,
+    },
     /// An entry that is not a directory.
-    Leaf { path: PathBuf, source: Source, links: Links },
+    Leaf {
+        path: PathBuf,
+        source: Source,
+        links: Links,
+    },
     /// The innermost directory ends.
     Leave,
     /// Something that could not be read.
@@ -79,7 +88,14 @@ impl<'p> Walker<'p> {
         jobs: Sender<Vec<Leaf>>,
         steps: Sender<Step>,
     ) -> Self {
-        Self { pass, parents, jobs, steps, batch: Batch::default(), linked: HashMap::new() }
+        Self {
+            pass,
+            parents,
+            jobs,
+            steps,
+            batch: Batch::default(),
+            linked: HashMap::new(),
+        }
     }
 
     /// Walks to the end, or until somebody downstream has stopped.
@@ -109,15 +125,34 @@ impl<'p> Walker<'p> {
     fn enter(&mut self, entry: Entry, dir: Option<&Dir>) -> Result<()> {
         self.send_batch()?;
         let fingerprint = entry.stat.fingerprint();
-        let recorded = self.recorded(&entry, &fingerprint).map(|(node, _)| node.metadata.clone());
+        let recorded = self
+            .recorded(&entry, &fingerprint)
+            .map(|(node, _)| node.metadata.clone());
         let gathered = match (recorded, dir) {
-            (Some(metadata), _) => Gathered { metadata, problems: Vec::new() },
+            (Some(metadata), _) => Gathered {
+                metadata,
+                problems: Vec::new(),
+            },
             (None, Some(dir)) => self.pass.metadata.of_dir(dir, &entry.stat),
-            (None, None) => self.pass.metadata.of_entry(&entry.parent, &entry.name, &entry.stat),
+            (None, None) => self
+                .pass
+                .metadata
+                .of_entry(&entry.parent, &entry.name, &entry.stat),
         };
-        let kind = NodeKind::Directory { content: Stream::default() };
-        let node = Node { name: entry.name, metadata: gathered.metadata, kind };
-        self.tell(Step::Enter { path: entry.path, node, fingerprint, problems: gathered.problems })
+        let kind = NodeKind::Directory {
+            content: Stream::default(),
+        };
+        let node = Node {
+            name: entry.name,
+            metadata: gathered.metadata,
+            kind,
+        };
+        self.tell(Step::Enter {
+            path: entry.path,
+            node: Box::new(node),
+            fingerprint,
+            problems: gathered.problems,
+        })
     }
 
     fn leaf(&mut self, entry: Entry) -> Result<()> {
@@ -127,21 +162,33 @@ impl<'p> Walker<'p> {
             self.pass.monitor.count(Figure::FilesFound, 1);
             self.pass.monitor.count(Figure::BytesFound, stat.size);
         }
-        let links = if stat.nlink > 1 { Links::Several(stat.id) } else { Links::One };
+        let links = if stat.nlink > 1 {
+            Links::Several(stat.id)
+        } else {
+            Links::One
+        };
         let path = entry.path.clone();
         let pass = self.pass;
         if let Some((node, intact)) = self.recorded(&entry, &fingerprint)
             && (intact || is_stored(node, pass))
         {
             let source = Source::Unchanged(Box::new(node.clone()), fingerprint);
-            return self.say(Step::Leaf { path, source, links });
+            return self.say(Step::Leaf {
+                path,
+                source,
+                links,
+            });
         }
         let slot = Arc::<Slot>::default();
         if let Links::Several(id) = links
             && let Some(first) = self.linked.get(&id)
         {
             let source = Source::Reading(Arc::clone(first));
-            return self.say(Step::Leaf { path, source, links });
+            return self.say(Step::Leaf {
+                path,
+                source,
+                links,
+            });
         }
         if let Links::Several(id) = links {
             self.linked.insert(id, Arc::clone(&slot));
@@ -154,8 +201,15 @@ impl<'p> Walker<'p> {
         }
         self.batch.owner = stat.uid;
         self.batch.bytes = self.batch.bytes.saturating_add(stat.size);
-        self.batch.leaves.push(Leaf { entry, slot: Arc::clone(&slot) });
-        self.say(Step::Leaf { path, source: Source::Reading(slot), links })
+        self.batch.leaves.push(Leaf {
+            entry,
+            slot: Arc::clone(&slot),
+        });
+        self.say(Step::Leaf {
+            path,
+            source: Source::Reading(slot),
+            links,
+        })
     }
 
     /// What is recorded of an entry that has not changed since, and whether everything that its
@@ -186,7 +240,9 @@ impl<'p> Walker<'p> {
     fn send_batch(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
         if !batch.leaves.is_empty() {
-            self.jobs.send(batch.leaves).map_err(|_| Error::WorkerLost)?;
+            self.jobs
+                .send(batch.leaves)
+                .map_err(|_| Error::WorkerLost)?;
         }
         batch.steps.into_iter().try_for_each(|step| self.tell(step))
     }
@@ -200,7 +256,9 @@ impl<'p> Walker<'p> {
 /// its own is read again rather than fetched.
 fn is_stored(node: &Node, pass: &Pass<'_>) -> bool {
     match &node.kind {
-        NodeKind::File { content, extents, .. } => {
+        NodeKind::File {
+            content, extents, ..
+        } => {
             let listed = content.depth > 0 || matches!(extents, Some(Extents::Listed(_)));
             !listed && content.ids.iter().all(|id| pass.store.relies_on(id))
         }

@@ -54,7 +54,10 @@ pub(in crate::format) fn read_all<T>(
     what: &'static str,
     read: impl FnOnce(&mut Reader<'_>) -> Result<T, FormatError>,
 ) -> Result<T, FormatError> {
-    read(&mut Reader { decoder: Decoder::new(bytes), what })
+    read(&mut Reader {
+        decoder: Decoder::new(bytes),
+        what,
+    })
 }
 
 /// Writes canonical CBOR. Writing to memory cannot fail.
@@ -218,16 +221,26 @@ impl<'a> Reader<'a> {
 
     /// Opens an array that must have exactly `length` items.
     pub(crate) fn tuple(&mut self, length: u64) -> Result<(), FormatError> {
-        if self.length()? == length { Ok(()) } else { Err(self.malformed()) }
+        if self.length()? == length {
+            Ok(())
+        } else {
+            Err(self.malformed())
+        }
     }
 
     /// Whether an array comes next.
     pub(crate) fn is_array(&self) -> bool {
-        self.decoder.datatype().is_ok_and(|kind| kind == minicbor::data::Type::Array)
+        self.decoder
+            .datatype()
+            .is_ok_and(|kind| kind == minicbor::data::Type::Array)
     }
 
     fn length(&mut self) -> Result<u64, FormatError> {
-        self.decoder.array().ok().flatten().ok_or_else(|| self.malformed())
+        self.decoder
+            .array()
+            .ok()
+            .flatten()
+            .ok_or_else(|| self.malformed())
     }
 
     /// A map whose fields `read` takes in ascending order; none may be left over.
@@ -235,7 +248,12 @@ impl<'a> Reader<'a> {
         &mut self,
         read: impl FnOnce(&mut MapReader<'_, 'a>) -> Result<T, FormatError>,
     ) -> Result<T, FormatError> {
-        let left = self.decoder.map().ok().flatten().ok_or_else(|| self.malformed())?;
+        let left = self
+            .decoder
+            .map()
+            .ok()
+            .flatten()
+            .ok_or_else(|| self.malformed())?;
         let mut map = MapReader { reader: self, left };
         let value = read(&mut map)?;
         if map.left != 0 {

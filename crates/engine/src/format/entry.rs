@@ -166,7 +166,9 @@ impl Event {
     /// Index segments this entry is the first to name.
     pub fn segments(&self) -> &[ObjectHash] {
         match self {
-            Self::Backup { segments } | Self::Checkpoint { segments } | Self::Repack { segments } => segments,
+            Self::Backup { segments }
+            | Self::Checkpoint { segments }
+            | Self::Repack { segments } => segments,
             _ => &[],
         }
     }
@@ -177,20 +179,22 @@ impl Event {
     fn body(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.map(|f| match self {
-            Event::Backup { segments } | Event::Checkpoint { segments } | Event::Repack { segments } => {
+            Self::Backup { segments }
+            | Self::Checkpoint { segments }
+            | Self::Repack { segments } => {
                 f.put(0, |w| write_hashes(w, segments));
             }
-            Event::Confirm(at) => {
+            Self::Confirm(at) => {
                 f.put(0, |w| w.unsigned(at.seq));
                 f.put(1, |w| w.bytes(at.hash.as_bytes()));
             }
-            Event::Forget(snapshots) => f.put(0, |w| w.array(snapshots, Writer::record)),
-            Event::Condemn(listed) => write_listed(f, 0, listed),
-            Event::Spare { condemn, spared } => {
+            Self::Forget(snapshots) => f.put(0, |w| w.array(snapshots, Writer::record)),
+            Self::Condemn(listed) => write_listed(f, 0, listed),
+            Self::Spare { condemn, spared } => {
                 f.put(0, |w| w.unsigned(*condemn));
                 write_listed(f, 1, spared);
             }
-            Event::Heartbeat | Event::Unknown(_) => {}
+            Self::Heartbeat | Self::Unknown(_) => {}
         });
         writer.into_bytes()
     }
@@ -214,22 +218,36 @@ pub(super) fn read_hash(r: &mut Reader<'_>) -> Result<ObjectHash, FormatError> {
 }
 
 fn read_body(kind: u64, from: &mut Reader<'_>) -> Result<Event, FormatError> {
-        from.map(|m| {
-            Ok(match kind {
-                0 => Event::Backup { segments: m.required(0, read_hashes)? },
-                1 => Event::Confirm(LogPosition {
-                    seq: m.required(0, Reader::unsigned)?,
-                    hash: m.required(1, read_hash)?,
-                }),
-                2 => Event::Checkpoint { segments: m.required(0, read_hashes)? },
-                3 => Event::Forget(m.required(0, |r| r.array(OBJECTS_LIMIT, Reader::record))?),
-                4 => Event::Repack { segments: m.required(0, read_hashes)? },
-                5 => Event::Condemn(read_listed(m, 0)?),
-                6 => Event::Spare { condemn: m.required(0, Reader::unsigned)?, spared: read_listed(m, 1)? },
-                7 => Event::Heartbeat,
-                kind => return Err(FormatError::UnknownKind { what: LogEntry::WHAT, kind }),
-            })
+    from.map(|m| {
+        Ok(match kind {
+            0 => Event::Backup {
+                segments: m.required(0, read_hashes)?,
+            },
+            1 => Event::Confirm(LogPosition {
+                seq: m.required(0, Reader::unsigned)?,
+                hash: m.required(1, read_hash)?,
+            }),
+            2 => Event::Checkpoint {
+                segments: m.required(0, read_hashes)?,
+            },
+            3 => Event::Forget(m.required(0, |r| r.array(OBJECTS_LIMIT, Reader::record))?),
+            4 => Event::Repack {
+                segments: m.required(0, read_hashes)?,
+            },
+            5 => Event::Condemn(read_listed(m, 0)?),
+            6 => Event::Spare {
+                condemn: m.required(0, Reader::unsigned)?,
+                spared: read_listed(m, 1)?,
+            },
+            7 => Event::Heartbeat,
+            kind => {
+                return Err(FormatError::UnknownKind {
+                    what: LogEntry::WHAT,
+                    kind,
+                });
+            }
         })
+    })
 }
 
 fn read_listed(m: &mut MapReader<'_, '_>, key: u64) -> Result<Listed, FormatError> {
@@ -277,7 +295,17 @@ impl Record for LogEntry {
             if !seen.is_sorted_by(|a, b| a.device < b.device) {
                 return Err(FormatError::NotCanonical { what: Self::WHAT });
             }
-            Ok(Self { device, seq, previous, roster, seen, time, event, sealed_body, fold })
+            Ok(Self {
+                device,
+                seq,
+                previous,
+                roster,
+                seen,
+                time,
+                event,
+                sealed_body,
+                fold,
+            })
         })
     }
 }
@@ -286,13 +314,18 @@ fn read_event(kind: u64, must_understand: bool, body: &[u8]) -> Result<Event, Fo
     const NEWEST: u64 = 7;
     if kind > NEWEST {
         if must_understand {
-            return Err(FormatError::UnknownKind { what: LogEntry::WHAT, kind });
+            return Err(FormatError::UnknownKind {
+                what: LogEntry::WHAT,
+                kind,
+            });
         }
         return Ok(Event::Unknown(kind));
     }
     let event = read_all(body, LogEntry::WHAT, |r| read_body(kind, r))?;
     if event.body() != body {
-        return Err(FormatError::NotCanonical { what: LogEntry::WHAT });
+        return Err(FormatError::NotCanonical {
+            what: LogEntry::WHAT,
+        });
     }
     Ok(event)
 }
@@ -309,7 +342,10 @@ impl Record for RosterPosition {
 
     fn read(from: &mut Reader<'_>) -> Result<Self, FormatError> {
         from.tuple(2)?;
-        Ok(Self { n: from.narrow()?, hash: read_hash(from)? })
+        Ok(Self {
+            n: from.narrow()?,
+            hash: read_hash(from)?,
+        })
     }
 }
 
@@ -325,7 +361,10 @@ impl Record for LogPosition {
 
     fn read(from: &mut Reader<'_>) -> Result<Self, FormatError> {
         from.tuple(2)?;
-        Ok(Self { seq: from.unsigned()?, hash: read_hash(from)? })
+        Ok(Self {
+            seq: from.unsigned()?,
+            hash: read_hash(from)?,
+        })
     }
 }
 
@@ -343,7 +382,13 @@ impl Record for EntryRef {
     fn read(from: &mut Reader<'_>) -> Result<Self, FormatError> {
         from.tuple(3)?;
         let device = DeviceId::from_bytes(from.array_of_bytes()?);
-        Ok(Self { device, at: LogPosition { seq: from.unsigned()?, hash: read_hash(from)? } })
+        Ok(Self {
+            device,
+            at: LogPosition {
+                seq: from.unsigned()?,
+                hash: read_hash(from)?,
+            },
+        })
     }
 }
 
@@ -367,7 +412,10 @@ impl Record for PackName {
             1 => PackKind::Meta,
             _ => return Err(from.malformed()),
         };
-        Ok(Self { kind, hash: ObjectHash::from_bytes(hash) })
+        Ok(Self {
+            kind,
+            hash: ObjectHash::from_bytes(hash),
+        })
     }
 }
 
@@ -384,8 +432,14 @@ impl Record for Recorded {
 
     fn read(from: &mut Reader<'_>) -> Result<Self, FormatError> {
         from.tuple(3)?;
-        let at = LogPosition { seq: from.unsigned()?, hash: read_hash(from)? };
-        Ok(Self { at, record: from.record()? })
+        let at = LogPosition {
+            seq: from.unsigned()?,
+            hash: read_hash(from)?,
+        };
+        Ok(Self {
+            at,
+            record: from.record()?,
+        })
     }
 }
 
@@ -431,5 +485,11 @@ fn read_condemn(r: &mut Reader<'_>) -> Result<(u64, Listed), FormatError> {
     r.tuple(3)?;
     let seq = r.unsigned()?;
     let packs = r.array(OBJECTS_LIMIT, Reader::record)?;
-    Ok((seq, Listed { packs, segments: read_hashes(r)? }))
+    Ok((
+        seq,
+        Listed {
+            packs,
+            segments: read_hashes(r)?,
+        },
+    ))
 }

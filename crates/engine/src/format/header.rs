@@ -26,11 +26,21 @@ pub fn to_bytes(repo: &RepoId) -> Vec<u8> {
 pub fn parse(bytes: &[u8]) -> Result<RepoId, HeaderError> {
     let text = std::str::from_utf8(bytes).map_err(|_| HeaderError::Damaged)?;
     if !text.starts_with("ownkey 1\n") {
-        let other = text.strip_prefix("ownkey ").and_then(|rest| rest.split('\n').next());
-        let is_version = other.is_some_and(|v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()));
-        return Err(if is_version { HeaderError::Unsupported } else { HeaderError::Damaged });
+        let other = text
+            .strip_prefix("ownkey ")
+            .and_then(|rest| rest.split('\n').next());
+        let is_version =
+            other.is_some_and(|v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()));
+        return Err(if is_version {
+            HeaderError::Unsupported
+        } else {
+            HeaderError::Damaged
+        });
     }
-    let id = text.strip_prefix(LINE).and_then(|rest| rest.strip_suffix(TEXT)).ok_or(HeaderError::Damaged)?;
+    let id = text
+        .strip_prefix(LINE)
+        .and_then(|rest| rest.strip_suffix(TEXT))
+        .ok_or(HeaderError::Damaged)?;
     RepoId::parse(id).map_err(|_| HeaderError::Damaged)
 }
 
@@ -46,9 +56,15 @@ mod tests {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
-            assert!(parse(&damaged).is_err() || parse(&damaged) != Ok(repo), "byte {at}");
+            assert!(
+                parse(&damaged).is_err() || parse(&damaged) != Ok(repo),
+                "byte {at}"
+            );
             assert!(parse(&bytes[..at]).is_err());
         }
-        assert_eq!(parse(b"ownkey 2\nrepository"), Err(HeaderError::Unsupported));
+        assert_eq!(
+            parse(b"ownkey 2\nrepository"),
+            Err(HeaderError::Unsupported)
+        );
     }
 }

@@ -124,7 +124,10 @@ impl Object {
         let object = match parts.as_slice() {
             ["ownkey"] => Self::Header,
             ["keys", "slot", hash] => Self::Slot(ObjectHash::parse(hash).ok()?),
-            ["keys", who, epoch] => Self::Grant(GrantName::parse(who).ok()?, Epoch::new(hex(epoch, 8)? as u32)?),
+            ["keys", who, epoch] => Self::Grant(
+                GrantName::parse(who).ok()?,
+                Epoch::new(hex(epoch, 8)? as u32)?,
+            ),
             ["roster", entry] => {
                 let (n, hash) = entry.split_once('-')?;
                 Self::RosterEntry(hex(n, 8)? as u32, ObjectHash::parse(hash).ok()?)
@@ -140,7 +143,10 @@ impl Object {
                 if hash.get(..2) != Some(*first) {
                     return None;
                 }
-                Self::Pack(PackName { kind, hash: ObjectHash::parse(hash).ok()? })
+                Self::Pack(PackName {
+                    kind,
+                    hash: ObjectHash::parse(hash).ok()?,
+                })
             }
             _ => return None,
         };
@@ -163,8 +169,14 @@ impl Object {
 
 /// Exactly `digits` lower-case hexadecimal digits.
 fn hex(text: &str, digits: usize) -> Option<u64> {
-    let lower = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if text.len() == digits && lower { u64::from_str_radix(text, 16).ok() } else { None }
+    let lower = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if text.len() == digits && lower {
+        u64::from_str_radix(text, 16).ok()
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -175,7 +187,10 @@ mod tests {
     fn every_name_is_read_back_and_its_neighbours_are_foreign() {
         let hash = ObjectHash::from_bytes([0xab; 32]);
         let device = DeviceId::from_bytes([0xcd; 16]);
-        let pack_name = PackName { kind: PackKind::Meta, hash };
+        let pack_name = PackName {
+            kind: PackKind::Meta,
+            hash,
+        };
         for name in [
             header(),
             slot(&hash),
@@ -185,7 +200,7 @@ mod tests {
             segment(&hash),
             pack(&pack_name),
         ] {
-            let object = Object::parse(&name).expect(name.as_str());
+            let object = Object::parse(&name).unwrap_or_else(|| panic!("{name}"));
             assert_eq!(object.name(), name);
             let longer = ObjectName::new(format!("{name}0")).unwrap();
             assert_eq!(Object::parse(&longer), None, "{longer}");

@@ -62,7 +62,15 @@ mod tests {
         for bad in [&b""[..], b".", b"..", b"/", b"a/b", b"/etc", b"a\0b", &long] {
             assert!(Name::new(bad).is_err(), "{bad:?}");
         }
-        for good in [&b"a"[..], b"...", b"..a", b"\xff\xfe", b" ", b"a\nb", &long[..255]] {
+        for good in [
+            &b"a"[..],
+            b"...",
+            b"..a",
+            b"\xff\xfe",
+            b" ",
+            b"a\nb",
+            &long[..255],
+        ] {
             assert_eq!(Name::new(good).unwrap().as_bytes(), good);
         }
     }

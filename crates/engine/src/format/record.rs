@@ -85,7 +85,9 @@ impl Record for SnapshotRecord {
             });
             f.put(9, |w| w.text(&self.version));
             f.put_some(10, self.profile.as_ref(), |w, profile| w.bytes(profile));
-            f.put_some(11, self.parent.as_ref(), |w, parent| w.bytes(parent.as_bytes()));
+            f.put_some(11, self.parent.as_ref(), |w, parent| {
+                w.bytes(parent.as_bytes());
+            });
         });
     }
 
@@ -95,7 +97,9 @@ impl Record for SnapshotRecord {
                 root: m.required(0, Reader::record)?,
                 host: m.required(1, |r| r.text(LABEL_LIMIT))?,
                 user: m.required(2, |r| r.text(LABEL_LIMIT))?,
-                paths: m.required(3, |r| r.array(LISTS_LIMIT, |r| Ok(r.bytes(PATH_LIMIT)?.to_vec())))?,
+                paths: m.required(3, |r| {
+                    r.array(LISTS_LIMIT, |r| Ok(r.bytes(PATH_LIMIT)?.to_vec()))
+                })?,
                 tags: m.required(4, |r| r.array(LISTS_LIMIT, |r| r.text(LABEL_LIMIT)))?,
                 started: m.required(5, Reader::record)?,
                 counts: m.required(6, Reader::record)?,
@@ -120,7 +124,13 @@ impl Record for Counts {
 
     fn write(&self, to: &mut Writer) {
         to.tuple(5);
-        for figure in [self.files, self.directories, self.others, self.bytes, self.new_bytes] {
+        for figure in [
+            self.files,
+            self.directories,
+            self.others,
+            self.bytes,
+            self.new_bytes,
+        ] {
             to.unsigned(figure);
         }
     }

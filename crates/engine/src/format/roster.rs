@@ -70,7 +70,7 @@ pub struct RosterEntry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A new identity.
-    AddIdentity(Introduced),
+    AddIdentity(Box<Introduced>),
     /// An identity is out; a [`Change::Cut`] follows.
     Remove(DeviceId),
     /// Entries of a removed device's log from `next` on are void.
@@ -158,18 +158,26 @@ impl Change {
 
     fn put_fields(&self, f: &mut Fields) {
         match self {
-            Self::AddIdentity(identity) => f.put(0, |w| w.record(identity)),
+            Self::AddIdentity(identity) => f.put(0, |w| w.record(identity.as_ref())),
             Self::Remove(device) => put_device(f, device),
             Self::Cut { device, next, last } => {
                 put_device(f, device);
                 f.put(1, |w| w.unsigned(*next));
                 f.put(2, |w| w.bytes(last.as_bytes()));
             }
-            Self::Capabilities { device, capabilities } => {
+            Self::Capabilities {
+                device,
+                capabilities,
+            } => {
                 put_device(f, device);
                 f.put(1, |w| w.unsigned(u64::from(capabilities.bits())));
             }
-            Self::NewEpoch { epoch, read_kem, read_history, log_history } => {
+            Self::NewEpoch {
+                epoch,
+                read_kem,
+                read_history,
+                log_history,
+            } => {
                 f.put(0, |w| w.unsigned(u64::from(epoch.get())));
                 f.put(1, |w| w.bytes(read_kem));
                 f.put(2, |w| w.bytes(read_history));
@@ -182,7 +190,11 @@ impl Change {
                 f.put(1, |w| w.unsigned(*seq));
                 f.put(2, |w| w.bytes(hash.as_bytes()));
             }
-            Self::Slot { device, slot, added } => {
+            Self::Slot {
+                device,
+                slot,
+                added,
+            } => {
                 put_device(f, device);
                 f.put(1, |w| w.bytes(slot.as_bytes()));
                 f.put(2, |w| w.unsigned(u64::from(*added)));
@@ -210,14 +222,17 @@ fn device(m: &mut MapReader<'_, '_>) -> Result<DeviceId, FormatError> {
 fn read_change(kind: u64, from: &mut Reader<'_>) -> Result<Change, FormatError> {
     from.map(|m| {
         Ok(match kind {
-            1 => Change::AddIdentity(m.required(0, Reader::record)?),
+            1 => Change::AddIdentity(Box::new(m.required(0, Reader::record)?)),
             2 => Change::Remove(device(m)?),
             3 => Change::Cut {
                 device: device(m)?,
                 next: m.required(1, Reader::unsigned)?,
                 last: m.required(2, read_hash)?,
             },
-            4 => Change::Capabilities { device: device(m)?, capabilities: m.required(1, read_capabilities)? },
+            4 => Change::Capabilities {
+                device: device(m)?,
+                capabilities: m.required(1, read_capabilities)?,
+            },
             5 => Change::NewEpoch {
                 epoch: m.required(0, read_epoch)?,
                 read_kem: m.required(1, read_read_kem)?,
@@ -236,8 +251,16 @@ fn read_change(kind: u64, from: &mut Reader<'_>) -> Result<Change, FormatError> 
                 slot: m.required(1, read_hash)?,
                 added: m.required(2, Reader::flag)?,
             },
-            10 => Change::Label { device: device(m)?, label: m.required(1, |r| r.text(LABEL_LIMIT))? },
-            kind => return Err(FormatError::UnknownKind { what: RosterEntry::WHAT, kind }),
+            10 => Change::Label {
+                device: device(m)?,
+                label: m.required(1, |r| r.text(LABEL_LIMIT))?,
+            },
+            kind => {
+                return Err(FormatError::UnknownKind {
+                    what: RosterEntry::WHAT,
+                    kind,
+                });
+            }
         })
     })
 }
@@ -252,7 +275,11 @@ fn read_epoch(r: &mut Reader<'_>) -> Result<Epoch, FormatError> {
 
 fn read_read_kem(r: &mut Reader<'_>) -> Result<Vec<u8>, FormatError> {
     let bytes = r.bytes(READ_KEM_BYTES)?;
-    if bytes.len() == READ_KEM_BYTES { Ok(bytes.to_vec()) } else { Err(r.malformed()) }
+    if bytes.len() == READ_KEM_BYTES {
+        Ok(bytes.to_vec())
+    } else {
+        Err(r.malformed())
+    }
 }
 
 fn read_public(r: &mut Reader<'_>) -> Result<PublicIdentity, FormatError> {
@@ -289,11 +316,20 @@ impl Record for RosterEntry {
             let change = if kind <= NEWEST {
                 read_all(body, Self::WHAT, |r| read_change(kind, r))?
             } else if must_understand {
-                return Err(FormatError::UnknownKind { what: Self::WHAT, kind });
+                return Err(FormatError::UnknownKind {
+                    what: Self::WHAT,
+                    kind,
+                });
             } else {
                 Change::Unknown(kind)
             };
-            Ok(Self { n, previous, signer, time, change })
+            Ok(Self {
+                n,
+                previous,
+                signer,
+                time,
+                change,
+            })
         })
     }
 }
@@ -322,8 +358,15 @@ impl Record for Genesis {
                 identities: m.required(4, |r| r.array(IDENTITIES_LIMIT, Reader::record))?,
             })
         })?;
-        let known = genesis.identities.iter().any(|identity| identity.public == genesis.founder);
-        if known { Ok(genesis) } else { Err(FormatError::Malformed { what: Self::WHAT }) }
+        let known = genesis
+            .identities
+            .iter()
+            .any(|identity| identity.public == genesis.founder);
+        if known {
+            Ok(genesis)
+        } else {
+            Err(FormatError::Malformed { what: Self::WHAT })
+        }
     }
 }
 
@@ -344,7 +387,11 @@ impl Record for Introduced {
         from.map(|m| {
             Ok(Self {
                 public: m.required(0, read_public)?,
-                role: if m.required(1, Reader::flag)? { Role::Recovery } else { Role::Device },
+                role: if m.required(1, Reader::flag)? {
+                    Role::Recovery
+                } else {
+                    Role::Device
+                },
                 capabilities: m.required(2, read_capabilities)?,
                 label: m.required(3, |r| r.text(LABEL_LIMIT))?,
             })

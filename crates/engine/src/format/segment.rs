@@ -66,7 +66,11 @@ pub fn decode(bytes: &Opened) -> Result<Vec<IndexedPack>, FormatError> {
         found.push(pack);
         rest = left;
     }
-    if rest.is_empty() { Ok(found) } else { Err(malformed) }
+    if rest.is_empty() {
+        Ok(found)
+    } else {
+        Err(malformed)
+    }
 }
 
 fn decode_pack(bytes: &[u8]) -> Option<(IndexedPack, &[u8])> {
@@ -82,6 +86,16 @@ fn decode_pack(bytes: &[u8]) -> Option<(IndexedPack, &[u8])> {
     let (directory, rest) = rest.split_at_checked(u32::from_le_bytes(*directory_length) as usize)?;
     let length = u32::from_le_bytes(*length);
     let directory = Directory::decode(directory).ok()?;
-    let name = PackName { kind, hash: ObjectHash::from_bytes(*hash) };
-    Some((IndexedPack { name, length, directory }, rest))
+    let name = PackName {
+        kind,
+        hash: ObjectHash::from_bytes(*hash),
+    };
+    Some((
+        IndexedPack {
+            name,
+            length,
+            directory,
+        },
+        rest,
+    ))
 }

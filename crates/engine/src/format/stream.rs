@@ -24,7 +24,10 @@ impl Record for Stream {
         let depth: u8 = from.narrow()?;
         let ids = ids_from_bytes(from.bytes(Self::MAX_IDS * 32)?)?;
         // An empty stream has one spelling; a list of lists has something to list.
-        if depth > Self::MAX_DEPTH || (length == 0) != ids.is_empty() || (depth > 0 && ids.is_empty()) {
+        if depth > Self::MAX_DEPTH
+            || (length == 0) != ids.is_empty()
+            || (depth > 0 && ids.is_empty())
+        {
             return Err(from.malformed());
         }
         Ok(Self { length, depth, ids })
@@ -35,7 +38,9 @@ impl Record for Stream {
 pub(crate) fn ids_from_bytes(bytes: &[u8]) -> Result<Vec<ChunkId>, FormatError> {
     let (ids, rest) = bytes.as_chunks::<32>();
     if !rest.is_empty() {
-        return Err(FormatError::Malformed { what: "list of chunk ids" });
+        return Err(FormatError::Malformed {
+            what: "list of chunk ids",
+        });
     }
     Ok(ids.iter().map(|id| ChunkId::from_bytes(*id)).collect())
 }

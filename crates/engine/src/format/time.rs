@@ -12,7 +12,10 @@ pub struct Timestamp {
 impl Timestamp {
     /// A timestamp; `None` if `nanoseconds` is 10^9 or more.
     pub fn new(seconds: i64, nanoseconds: u32) -> Option<Self> {
-        (nanoseconds < 1_000_000_000).then_some(Self { seconds, nanoseconds })
+        (nanoseconds < 1_000_000_000).then_some(Self {
+            seconds,
+            nanoseconds,
+        })
     }
 }
 

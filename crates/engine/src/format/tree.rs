@@ -41,7 +41,9 @@ impl NodeReader {
             if length > NODE_LIMIT {
                 return Err(FormatError::TooLarge { what: Node::WHAT });
             }
-            let Some(bytes) = rest.get(..length) else { break };
+            let Some(bytes) = rest.get(..length) else {
+                break;
+            };
             let node: Node = decode_inner(bytes)?;
             if self.last.as_ref().is_some_and(|last| *last >= node.name) {
                 return Err(FormatError::NamesOutOfOrder);
@@ -56,7 +58,11 @@ impl NodeReader {
 
     /// Ends the directory; a node cut short is an error.
     pub fn finish(self) -> Result<(), FormatError> {
-        if self.pending.is_empty() { Ok(()) } else { Err(FormatError::Malformed { what: Node::WHAT }) }
+        if self.pending.is_empty() {
+            Ok(())
+        } else {
+            Err(FormatError::Malformed { what: Node::WHAT })
+        }
     }
 }
 
@@ -89,7 +95,9 @@ impl Record for Node {
             if !m.xattrs.is_empty() {
                 f.put(13, |w| w.array(&m.xattrs, Writer::record));
             }
-            f.put_some(14, m.flags.as_ref(), |w, flags| w.unsigned(u64::from(*flags)));
+            f.put_some(14, m.flags.as_ref(), |w, flags| {
+                w.unsigned(u64::from(*flags));
+            });
             write_content(&self.kind, f);
         });
     }
@@ -112,11 +120,29 @@ impl Record for Node {
             metadata.link_group = m.optional(10, Reader::unsigned)?;
             let target = m.optional(11, |r| r.bytes(LINK_TARGET_LIMIT).map(<[u8]>::to_vec))?;
             let device = m.optional(12, Reader::record)?;
-            metadata.xattrs = m.optional(13, |r| r.array(XATTRS_LIMIT, Reader::record))?.unwrap_or_default();
+            metadata.xattrs = m
+                .optional(13, |r| r.array(XATTRS_LIMIT, Reader::record))?
+                .unwrap_or_default();
             metadata.flags = m.optional(14, Reader::narrow)?;
-            let kind = read_kind(kind, KindFields { size, target, device }, m)?;
-            let node = Self { name, metadata, kind };
-            if node.is_sound() { Ok(node) } else { Err(FormatError::Malformed { what: Self::WHAT }) }
+            let kind = read_kind(
+                kind,
+                KindFields {
+                    size,
+                    target,
+                    device,
+                },
+                m,
+            )?;
+            let node = Self {
+                name,
+                metadata,
+                kind,
+            };
+            if node.is_sound() {
+                Ok(node)
+            } else {
+                Err(FormatError::Malformed { what: Self::WHAT })
+            }
         })
     }
 }
@@ -154,7 +180,9 @@ fn kind_number(kind: &NodeKind) -> u64 {
 
 fn write_content(kind: &NodeKind, f: &mut Fields) {
     match kind {
-        NodeKind::File { content, extents, .. } => {
+        NodeKind::File {
+            content, extents, ..
+        } => {
             f.put_some(15, extents.as_ref(), |w, extents| match extents {
                 Extents::Inline(list) => w.bytes(&extents_to_bytes(list)),
                 Extents::Listed(stream) => w.record(stream),
@@ -187,15 +215,28 @@ fn read_kind(
             let extents = m.optional(15, read_extents)?;
             let content: Stream = m.required(16, Reader::record)?;
             check_file(size, &content, extents.as_ref())?;
-            NodeKind::File { size, content, extents }
+            NodeKind::File {
+                size,
+                content,
+                extents,
+            }
         }
-        DIRECTORY => NodeKind::Directory { content: m.required(16, Reader::record)? },
-        SYMLINK => NodeKind::Symlink { target: fields.target.ok_or(malformed)? },
+        DIRECTORY => NodeKind::Directory {
+            content: m.required(16, Reader::record)?,
+        },
+        SYMLINK => NodeKind::Symlink {
+            target: fields.target.ok_or(malformed)?,
+        },
         FIFO => NodeKind::Fifo,
         SOCKET => NodeKind::Socket,
         CHAR_DEVICE => NodeKind::CharDevice(fields.device.ok_or(malformed)?),
         BLOCK_DEVICE => NodeKind::BlockDevice(fields.device.ok_or(malformed)?),
-        kind => return Err(FormatError::UnknownKind { what: Node::WHAT, kind }),
+        kind => {
+            return Err(FormatError::UnknownKind {
+                what: Node::WHAT,
+                kind,
+            });
+        }
     })
 }
 
@@ -206,7 +247,11 @@ fn check_file(size: u64, content: &Stream, extents: Option<&Extents>) -> Result<
         // Checked when the list is loaded, by the same function.
         Some(Extents::Listed(_)) => content.length <= size,
     };
-    if sound { Ok(()) } else { Err(FormatError::Malformed { what: Node::WHAT }) }
+    if sound {
+        Ok(())
+    } else {
+        Err(FormatError::Malformed { what: Node::WHAT })
+    }
 }
 
 /// Whether `extents` are ascending, apart, within `size`, and add up to `data` bytes.
@@ -214,7 +259,9 @@ pub fn extents_fit(extents: &[Extent], size: u64, data: u64) -> bool {
     let mut end = None;
     let mut sum = 0u64;
     for extent in extents {
-        let Some(next) = extent.offset.checked_add(extent.length) else { return false };
+        let Some(next) = extent.offset.checked_add(extent.length) else {
+            return false;
+        };
         if extent.length == 0 || next > size || end.is_some_and(|end| extent.offset <= end) {
             return false;
         }
@@ -226,24 +273,43 @@ pub fn extents_fit(extents: &[Extent], size: u64, data: u64) -> bool {
 
 /// The bytes of a list of extents, inline or as list chunks.
 pub fn extents_to_bytes(extents: &[Extent]) -> Vec<u8> {
-    extents.iter().flat_map(|e| [e.offset.to_le_bytes(), e.length.to_le_bytes()]).flatten().collect()
+    extents
+        .iter()
+        .flat_map(|e| [e.offset.to_le_bytes(), e.length.to_le_bytes()])
+        .flatten()
+        .collect()
 }
 
 /// Reads what [`extents_to_bytes`] wrote.
 pub fn extents_from_bytes(bytes: &[u8]) -> Result<Vec<Extent>, FormatError> {
     let (pairs, rest) = bytes.as_chunks::<16>();
     if !rest.is_empty() {
-        return Err(FormatError::Malformed { what: "list of extents" });
+        return Err(FormatError::Malformed {
+            what: "list of extents",
+        });
     }
-    let word = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
-    Ok(pairs.iter().map(|pair| Extent { offset: word(&pair[..8]), length: word(&pair[8..]) }).collect())
+    let word = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .rev()
+            .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
+    };
+    Ok(pairs
+        .iter()
+        .map(|pair| Extent {
+            offset: word(&pair[..8]),
+            length: word(&pair[8..]),
+        })
+        .collect())
 }
 
 fn read_extents(from: &mut Reader<'_>) -> Result<Extents, FormatError> {
     if from.is_array() {
         return Ok(Extents::Listed(from.record()?));
     }
-    Ok(Extents::Inline(extents_from_bytes(from.bytes(Extents::MAX_INLINE * 16)?)?))
+    Ok(Extents::Inline(extents_from_bytes(
+        from.bytes(Extents::MAX_INLINE * 16)?,
+    )?))
 }
 
 impl Record for Timestamp {
@@ -275,7 +341,10 @@ impl Record for Device {
 
     fn read(from: &mut Reader<'_>) -> Result<Self, FormatError> {
         from.tuple(2)?;
-        Ok(Self { major: from.narrow()?, minor: from.narrow()? })
+        Ok(Self {
+            major: from.narrow()?,
+            minor: from.narrow()?,
+        })
     }
 }
 
@@ -295,6 +364,9 @@ impl Record for Xattr {
         if name.is_empty() || name.contains(&0) {
             return Err(from.malformed());
         }
-        Ok(Self { name, value: from.bytes(XATTR_VALUE_LIMIT)?.to_vec() })
+        Ok(Self {
+            name,
+            value: from.bytes(XATTR_VALUE_LIMIT)?.to_vec(),
+        })
     }
 }

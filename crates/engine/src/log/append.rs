@@ -40,15 +40,34 @@ impl Appender<'_> {
             let me = self.keys.names.device_id(self.keys.identity.public());
             let name = layout::log_entry(&me, at.seq);
             let created = self.io.create(&name, Outgoing::Object(bytes))?;
-            let reader = LogReader { io: self.io, keys: self.keys, roster: self.roster };
+            let reader = LogReader {
+                io: self.io,
+                keys: self.keys,
+                roster: self.roster,
+            };
             logs.refresh(reader)?;
-            let stored = logs.of(&me).and_then(|log| log.hashes.get(&at.seq)).copied();
+            let stored = logs
+                .of(&me)
+                .and_then(|log| log.hashes.get(&at.seq))
+                .copied();
             match (created, stored) {
                 // Ours also when an answer was lost and the entry stored all the same.
                 (_, Some(hash)) if hash == at.hash => return Ok(at),
-                (Created::New, _) => return Err(Lie::LogRolledBack { device: me, seq: at.seq }.into()),
+                (Created::New, _) => {
+                    return Err(Lie::LogRolledBack {
+                        device: me,
+                        seq: at.seq,
+                    }
+                    .into());
+                }
                 (Created::Existed, Some(_)) => {}
-                (Created::Existed, None) => return Err(Lie::NotSigned { device: me, seq: at.seq }.into()),
+                (Created::Existed, None) => {
+                    return Err(Lie::NotSigned {
+                        device: me,
+                        seq: at.seq,
+                    }
+                    .into());
+                }
             }
         }
         Err(Lie::IdentityCopied.into())
@@ -58,22 +77,49 @@ impl Appender<'_> {
         let me = self.keys.names.device_id(self.keys.identity.public());
         let own = logs.of(&me);
         let tip = own.and_then(|log| log.tip);
-        let seq = tip.map_or(Some(0), |tip| tip.seq.checked_add(1)).ok_or(Error::NotAllowed("write any more"))?;
+        let seq = tip
+            .map_or(Some(0), |tip| tip.seq.checked_add(1))
+            .ok_or(Error::NotAllowed("write any more"))?;
         let name = log_name(&me, seq);
-        let seal_record = |record| self.keys.writer().seal_body(&name, &cbor::encode(record), &self.keys.hedge);
+        let seal_record = |record| {
+            self.keys
+                .writer()
+                .seal_body(&name, &cbor::encode(record), &self.keys.hedge)
+        };
         let entry = LogEntry {
             device: me,
             seq,
             previous: tip.map_or(ObjectHash::from_bytes([0; 32]), |tip| tip.hash),
             roster: self.roster.position(),
-            seen: logs.tips().into_iter().filter(|(id, _)| *id != me).map(|(device, at)| EntryRef { device, at }).collect(),
+            seen: logs
+                .tips()
+                .into_iter()
+                .filter(|(id, _)| *id != me)
+                .map(|(device, at)| EntryRef { device, at })
+                .collect(),
             time: draft.time,
             event: draft.event.clone(),
-            sealed_body: draft.record.as_ref().map(seal_record).transpose()?.map(ownkey_crypto::Sealed::into_bytes),
+            sealed_body: draft
+                .record
+                .as_ref()
+                .map(seal_record)
+                .transpose()?
+                .map(ownkey_crypto::Sealed::into_bytes),
             fold: self.seal_fold(logs, seq, &name)?,
         };
-        let sealed = self.keys.current_log()?.seal_log(&name, &cbor::encode(&entry), &self.keys.identity, &self.keys.hedge)?;
-        Ok((LogPosition { seq, hash: object_hash(sealed.as_bytes()) }, sealed))
+        let sealed = self.keys.current_log()?.seal_log(
+            &name,
+            &cbor::encode(&entry),
+            &self.keys.identity,
+            &self.keys.hedge,
+        )?;
+        Ok((
+            LogPosition {
+                seq,
+                hash: object_hash(sealed.as_bytes()),
+            },
+            sealed,
+        ))
     }
 
     /// Only who can read the records of its own log can fold them.
@@ -82,9 +128,16 @@ impl Appender<'_> {
             return Ok(None);
         }
         let me = self.keys.names.device_id(self.keys.identity.public());
-        let Some(log) = logs.of(&me) else { return Ok(None) };
-        let fold = log.state.fold(&|at| EntryRef { device: me, at }, log.last_fold);
-        let sealed = self.keys.writer().seal_fold(name, &cbor::encode(&fold), &self.keys.hedge)?;
+        let Some(log) = logs.of(&me) else {
+            return Ok(None);
+        };
+        let fold = log
+            .state
+            .fold(&|at| EntryRef { device: me, at }, log.last_fold);
+        let sealed = self
+            .keys
+            .writer()
+            .seal_fold(name, &cbor::encode(&fold), &self.keys.hedge)?;
         Ok(Some(sealed.into_bytes()))
     }
 }

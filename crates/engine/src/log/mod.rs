@@ -42,7 +42,10 @@ pub(crate) struct Logs {
 impl Logs {
     /// The newest entry of every log that has one.
     pub(crate) fn tips(&self) -> BTreeMap<DeviceId, LogPosition> {
-        self.logs.iter().filter_map(|(device, log)| Some((*device, log.tip?))).collect()
+        self.logs
+            .iter()
+            .filter_map(|(device, log)| Some((*device, log.tip?)))
+            .collect()
     }
 
     /// One device's log.
@@ -55,20 +58,34 @@ impl Logs {
         let forgotten: BTreeSet<&EntryRef> = self
             .logs
             .iter()
-            .filter(|(device, _)| roster.member(device).is_some_and(|m| m.capabilities.contain(Capabilities::PRUNE)))
+            .filter(|(device, _)| {
+                roster
+                    .member(device)
+                    .is_some_and(|m| m.capabilities.contain(Capabilities::PRUNE))
+            })
             .flat_map(|(_, log)| log.state.forgotten())
             .collect();
         let stands = |device: DeviceId, at| !forgotten.contains(&EntryRef { device, at });
         self.logs
             .iter()
-            .flat_map(|(device, log)| log.state.confirmed().iter().map(move |snapshot| (*device, snapshot)))
+            .flat_map(|(device, log)| {
+                log.state
+                    .confirmed()
+                    .iter()
+                    .map(move |snapshot| (*device, snapshot))
+            })
             .filter(|(device, snapshot)| stands(*device, snapshot.at))
             .collect()
     }
 
     /// Every index segment that an entry names, with its author.
     pub(crate) fn segments(&self) -> impl Iterator<Item = (DeviceId, ObjectHash)> {
-        self.logs.iter().flat_map(|(device, log)| log.state.segments().iter().map(move |hash| (*device, *hash)))
+        self.logs.iter().flat_map(|(device, log)| {
+            log.state
+                .segments()
+                .iter()
+                .map(move |hash| (*device, *hash))
+        })
     }
 
     /// Everything that some standing Condemn names.

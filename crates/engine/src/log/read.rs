@@ -33,7 +33,9 @@ impl Logs {
     pub(crate) fn load(reader: LogReader<'_>, remembered: Option<&Tips>) -> Result<Self> {
         let mut logs = Self::default();
         for member in reader.roster.members() {
-            let known = remembered.and_then(|tips| tips.logs.get(&member.id)).copied();
+            let known = remembered
+                .and_then(|tips| tips.logs.get(&member.id))
+                .copied();
             let log = reader.begin(member, known)?;
             logs.logs.insert(member.id, log);
         }
@@ -57,31 +59,74 @@ impl Logs {
         for Entry { entry, .. } in &all {
             self.must_show_what_was_seen(reader, entry)?;
         }
+        self.must_reach_cuts(reader.roster)?;
         Ok(all)
+    }
+
+    /// The log of a removed device ends with the entry that its cut names: who cut it had read
+    /// that far, and nobody can make the entries before it others.
+    fn must_reach_cuts(&self, roster: &Roster) -> Result<()> {
+        for member in roster.members() {
+            let Some((next, last)) = member.cut else {
+                continue;
+            };
+            let (Some(seq), device) = (next.checked_sub(1), member.id) else {
+                continue;
+            };
+            let log = self.logs.get(&device);
+            let Some(tip) = log.and_then(|log| log.tip).filter(|tip| tip.seq >= seq) else {
+                return Err(Lie::LogRolledBack { device, seq }.into());
+            };
+            let hash = if tip.seq == seq {
+                Some(tip.hash)
+            } else {
+                log.and_then(|log| log.hashes.get(&seq)).copied()
+            };
+            if hash.is_some_and(|hash| hash != last) {
+                return Err(Lie::LogForked { device, seq }.into());
+            }
+        }
+        Ok(())
     }
 
     /// What this device has seen must still be there.
     fn must_extend(&self, roster: &Roster, device: &DeviceId, at: &LogPosition) -> Result<()> {
         let log = self.logs.get(device);
         if let Some(accepted) = roster.accepted(device)
-            && log.and_then(|log| log.tip).is_some_and(|tip| tip.seq >= accepted.seq)
+            && log
+                .and_then(|log| log.tip)
+                .is_some_and(|tip| tip.seq >= accepted.seq)
         {
             return Ok(());
         }
+        if is_void(roster, device, at.seq) {
+            return Ok(());
+        }
         let Some(tip) = log.and_then(|log| log.tip).filter(|tip| tip.seq >= at.seq) else {
-            return Err(Lie::LogRolledBack { device: *device, seq: at.seq }.into());
+            return Err(Lie::LogRolledBack {
+                device: *device,
+                seq: at.seq,
+            }
+            .into());
         };
         // Reading begins at the last fold before the remembered entry, so its hash is known.
         match log.and_then(|log| log.hashes.get(&at.seq)) {
             Some(hash) if *hash == at.hash => Ok(()),
             None if tip.seq == at.seq && tip.hash == at.hash => Ok(()),
-            _ => Err(Lie::LogForked { device: *device, seq: at.seq }.into()),
+            _ => Err(Lie::LogForked {
+                device: *device,
+                seq: at.seq,
+            }
+            .into()),
         }
     }
 
     /// What another device has seen must be shown to us too.
     fn must_show_what_was_seen(&mut self, reader: LogReader<'_>, witness: &LogEntry) -> Result<()> {
         for seen in &witness.seen {
+            if is_void(reader.roster, &seen.device, seen.at.seq) {
+                continue;
+            }
             let ahead = |logs: &Self| {
                 let tip = logs.logs.get(&seen.device).and_then(|log| log.tip);
                 tip.is_none_or(|tip| tip.seq < seen.at.seq)
@@ -95,13 +140,24 @@ impl Logs {
                     }
                 }
                 if ahead(self) {
-                    let lie = Lie::SeenAhead { device: seen.device, seq: seen.at.seq, witness: witness.device };
+                    let lie = Lie::SeenAhead {
+                        device: seen.device,
+                        seq: seen.at.seq,
+                        witness: witness.device,
+                    };
                     return Err(lie.into());
                 }
             }
-            let known = self.logs.get(&seen.device).and_then(|log| log.hashes.get(&seen.at.seq));
+            let known = self
+                .logs
+                .get(&seen.device)
+                .and_then(|log| log.hashes.get(&seen.at.seq));
             if known.is_some_and(|hash| *hash != seen.at.hash) {
-                return Err(Lie::LogForked { device: seen.device, seq: seen.at.seq }.into());
+                return Err(Lie::LogForked {
+                    device: seen.device,
+                    seq: seen.at.seq,
+                }
+                .into());
             }
         }
         let known_roster = witness.roster.n <= reader.roster.position().n;
@@ -112,74 +168,136 @@ impl Logs {
     }
 }
 
+/// Whether an entry lies behind its device's cut: who saw it before the cut was made did see it,
+/// and nobody has to show it any more.
+fn is_void(roster: &Roster, device: &DeviceId, seq: u64) -> bool {
+    let cut = roster.member(device).and_then(|member| member.cut);
+    cut.is_some_and(|(next, _)| seq >= next)
+}
+
 impl LogReader<'_> {
     /// A log up to the fold from which reading goes on.
     fn begin(self, member: &Member, known: Option<LogPosition>) -> Result<DeviceLog> {
-        let newest = match known {
-            Some(at) => Some(at.seq),
-            None => self.newest_listed(&member.id)?,
+        // A storage may list any number: only what it lists is tried, so that an invented entry
+        // costs one look-up and not all numbers below it.
+        let mut folds = match known {
+            Some(at) => (1..=at.seq / FOLD_INTERVAL)
+                .map(|nth| nth * FOLD_INTERVAL)
+                .collect(),
+            None => self.listed_folds(&member.id)?,
         };
-        let mut fold_at = newest.map_or(0, |seq| seq - seq % FOLD_INTERVAL);
-        while fold_at > 0 {
-            if let Some(log) = self.from_fold(member, fold_at)? {
+        // What a removed device wrote behind its cut is void, folds above all.
+        folds.retain(|seq| member.cut.is_none_or(|(next, _)| *seq < next));
+        while let Some(fold_at) = folds.pop() {
+            if let Some(log) = self.up_to_fold(member, fold_at)? {
                 return Ok(log);
             }
-            fold_at -= FOLD_INTERVAL;
         }
         Ok(DeviceLog::default())
     }
 
-    fn newest_listed(self, device: &DeviceId) -> Result<Option<u64>> {
-        let mut newest = None;
+    /// Numbers of listed entries that carry a fold if they are what they say, ascending.
+    fn listed_folds(self, device: &DeviceId) -> Result<Vec<u64>> {
+        let mut folds = Vec::new();
         for object in self.io.list(&layout::log(device))? {
-            if let Some(Object::LogEntry(_, seq)) = Object::parse(&object.name) {
-                newest = newest.max(Some(seq));
+            if let Some(Object::LogEntry(_, seq)) = Object::parse(&object.name)
+                && seq > 0
+                && seq.is_multiple_of(FOLD_INTERVAL)
+            {
+                folds.push(seq);
             }
         }
-        Ok(newest)
+        Ok(folds)
     }
 
     /// The log as of the fold in entry `seq`, that entry included; `None` if it carries none.
-    fn from_fold(self, member: &Member, seq: u64) -> Result<Option<DeviceLog>> {
-        let Some((hash, entry)) = self.entry(member, seq)? else { return Ok(None) };
-        let Some(fold) = self.fold(&entry, seq)? else { return Ok(None) };
+    fn up_to_fold(self, member: &Member, seq: u64) -> Result<Option<DeviceLog>> {
+        let Some((hash, entry)) = self.entry(member, seq)? else {
+            return Ok(None);
+        };
+        let Some(fold) = self.fold(&entry, seq)? else {
+            return Ok(None);
+        };
         let at = LogPosition { seq, hash };
-        let before = seq.checked_sub(1).map(|seq| LogPosition { seq, hash: entry.previous });
-        let mut log = DeviceLog { tip: before, state: LogState::from(fold), ..DeviceLog::default() };
+        let before = seq.checked_sub(1).map(|seq| LogPosition {
+            seq,
+            hash: entry.previous,
+        });
+        let mut log = DeviceLog {
+            tip: before,
+            state: LogState::from(fold),
+            ..DeviceLog::default()
+        };
         self.take(&mut log, &Entry { at, entry })?;
         Ok(Some(log))
     }
 
     pub(super) fn fold(self, entry: &LogEntry, seq: u64) -> Result<Option<Fold>> {
-        let Some(sealed) = entry.fold.as_ref().filter(|_| self.keys.may_read()) else { return Ok(None) };
+        let Some(sealed) = entry.fold.as_ref().filter(|_| self.keys.may_read()) else {
+            return Ok(None);
+        };
         let name = layout::log_entry(&entry.device, seq);
-        let damaged = |source| Error::Object { name: name.clone(), source };
+        let damaged = |source| Error::Object {
+            name: name.clone(),
+            source,
+        };
         let (_, epoch) = peek_epoch(sealed).map_err(damaged)?;
-        let opened = self.keys.reader(epoch)?.open_fold(name.as_str(), sealed).map_err(damaged)?;
-        cbor::decode(&opened).map(Some).map_err(|source| Error::Format { name, source })
+        let opened = self
+            .keys
+            .reader(epoch)?
+            .open_fold(name.as_str(), sealed)
+            .map_err(damaged)?;
+        cbor::decode(&opened)
+            .map(Some)
+            .map_err(|source| Error::Format { name, source })
     }
 
     /// The entry after the tip of `log`, if there is one and it is not void.
     pub(super) fn next(self, member: &Member, log: &DeviceLog) -> Result<Option<Entry>> {
         let seq = log.tip.map_or(Some(0), |tip| tip.seq.checked_add(1));
-        let Some(seq) = seq.filter(|seq| member.cut.is_none_or(|(next, _)| *seq < next)) else { return Ok(None) };
-        let Some((hash, entry)) = self.entry(member, seq)? else { return Ok(None) };
-        let previous = log.tip.map_or(ObjectHash::from_bytes([0; 32]), |tip| tip.hash);
+        let Some(seq) = seq.filter(|seq| member.cut.is_none_or(|(next, _)| *seq < next)) else {
+            return Ok(None);
+        };
+        let Some((hash, entry)) = self.entry(member, seq)? else {
+            return Ok(None);
+        };
+        let previous = log
+            .tip
+            .map_or(ObjectHash::from_bytes([0; 32]), |tip| tip.hash);
         if entry.previous != previous {
-            return Err(Lie::LogForked { device: member.id, seq }.into());
+            return Err(Lie::LogForked {
+                device: member.id,
+                seq,
+            }
+            .into());
         }
-        Ok(Some(Entry { at: LogPosition { seq, hash }, entry }))
+        Ok(Some(Entry {
+            at: LogPosition { seq, hash },
+            entry,
+        }))
     }
 
     /// Entry `seq`, signed by its device.
     fn entry(self, member: &Member, seq: u64) -> Result<Option<(ObjectHash, LogEntry)>> {
         let name = layout::log_entry(&member.id, seq);
-        let Some(bytes) = self.io.find(&name)? else { return Ok(None) };
-        let lie = Lie::NotSigned { device: member.id, seq };
+        let Some(bytes) = self.io.find(&name)? else {
+            return Ok(None);
+        };
+        let lie = Lie::NotSigned {
+            device: member.id,
+            seq,
+        };
         let (_, epoch) = peek_epoch(&bytes).map_err(|_| lie.clone())?;
-        let sealed = self.keys.log(epoch)?.open_log(&log_name(&member.id, seq), &bytes).map_err(|_| lie.clone())?;
-        let opened = sealed.verified_by(&member.public).map_err(|_| lie.clone())?;
-        let entry: LogEntry = cbor::decode(&opened).map_err(|source| Error::Format { name, source })?;
+        let sealed = self
+            .keys
+            .log(epoch)?
+            .open_log(&log_name(&member.id, seq), &bytes)
+            .map_err(|_| lie.clone())?;
+        let opened = sealed
+            .verified_by(&member.public)
+            .map_err(|_| lie.clone())?;
+        let entry: LogEntry =
+            cbor::decode(&opened).map_err(|source| Error::Format { name, source })?;
         if entry.device != member.id || entry.seq != seq {
             return Err(lie.into());
         }
@@ -202,11 +320,22 @@ impl LogReader<'_> {
     }
 
     fn record(self, entry: &LogEntry, seq: u64) -> Result<Option<SnapshotRecord>> {
-        let Some(sealed) = entry.sealed_body.as_ref().filter(|_| self.keys.may_read()) else { return Ok(None) };
+        let Some(sealed) = entry.sealed_body.as_ref().filter(|_| self.keys.may_read()) else {
+            return Ok(None);
+        };
         let name = layout::log_entry(&entry.device, seq);
-        let damaged = |source| Error::Object { name: name.clone(), source };
+        let damaged = |source| Error::Object {
+            name: name.clone(),
+            source,
+        };
         let (_, epoch) = peek_epoch(sealed).map_err(damaged)?;
-        let opened = self.keys.reader(epoch)?.open_body(name.as_str(), sealed).map_err(damaged)?;
-        cbor::decode(&opened).map(Some).map_err(|source| Error::Format { name, source })
+        let opened = self
+            .keys
+            .reader(epoch)?
+            .open_body(name.as_str(), sealed)
+            .map_err(damaged)?;
+        cbor::decode(&opened)
+            .map(Some)
+            .map_err(|source| Error::Format { name, source })
     }
 }

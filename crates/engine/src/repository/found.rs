@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ownkey_crypto::{
     Capabilities, DedupKey, Epoch, Grant, Identity, IdentitySeed, KdfCost, KitSecret, LogKey,
-    LogKeys, NameKeys, ObjectHash, Password, ReadKey, ReaderKeys, RecoveryKey, RepoId, Sealed, Signed,
-    Slot, SlotContent,
+    LogKeys, NameKeys, ObjectHash, Password, ReadKey, ReaderKeys, RecoveryKey, RepoId, Sealed,
+    Signed, Slot, SlotContent,
 };
 use ownkey_storage::Storage;
 
@@ -67,15 +67,23 @@ pub fn init(
     State::of(environment, &founder.repo, io.location()).store_device_key(&founder.seed)?;
     let repo = founder.repo;
     let recovery_key = founder.store(&io, founding)?;
-    if io.create(&layout::header(), Outgoing::Header(header::to_bytes(&repo)))? == Created::Existed {
+    if io.create(&layout::header(), Outgoing::Header(header::to_bytes(&repo)))? == Created::Existed
+    {
         return Err(exists());
     }
     // Whatever was here before is gone: its owner just made a new one in its place.
     unpin_location(environment, io.location())?;
     let mut repository = open(environment, storage, Credential::Device, monitor)?;
-    let first = Draft { event: Event::Heartbeat, record: None, time: environment.clock.now() };
+    let first = Draft {
+        event: Event::Heartbeat,
+        record: None,
+        time: environment.clock.now(),
+    };
     repository.append(&first)?;
-    Ok(Founded { repository, recovery_key })
+    Ok(Founded {
+        repository,
+        recovery_key,
+    })
 }
 
 /// Everything that is drawn before the first object is stored.
@@ -99,7 +107,12 @@ impl<'e> Founder<'e> {
         let random = environment.random.as_ref();
         let seed = IdentitySeed::generate(random)?;
         let holder = Holder::new(&seed, Arc::clone(&environment.random));
-        let way = |label: &str| Ok::<_, Error>(SlotContent { seed: IdentitySeed::generate(random)?, label: label.to_owned() });
+        let way = |label: &str| {
+            Ok::<_, Error>(SlotContent {
+                seed: IdentitySeed::generate(random)?,
+                label: label.to_owned(),
+            })
+        };
         let mut ways_back = vec![way("recovery key")?];
         if founding.password.is_some() {
             ways_back.push(way("password")?);
@@ -135,16 +148,33 @@ impl<'e> Founder<'e> {
     fn store(self, io: &Io, founding: &Founding<'_>) -> Result<RecoveryKey> {
         let keys = LogKeys::new(&self.log, &self.repo, Epoch::FIRST);
         let names = NameKeys::new(&self.dedup, &self.repo);
-        let Holder { identity, hedge, .. } = &self.holder;
+        let Holder {
+            identity, hedge, ..
+        } = &self.holder;
         let me = names.device_id(identity.public());
-        let mut last = put_roster_entry(io, 0, keys.seal_roster(0, &self.genesis, identity, hedge)?)?;
+        let mut last =
+            put_roster_entry(io, 0, keys.seal_roster(0, &self.genesis, identity, hedge)?)?;
         let mut newest = 0;
         for (n, way) in (1u32..).zip(&self.ways_back) {
             let slot = put_slot(io, self.seal_slot(n, way, founding)?)?;
             let device = names.device_id(Identity::from_seed(&way.seed).public());
-            let change = Change::Slot { device, slot, added: true };
-            let entry = RosterEntry { n, previous: last, signer: me, time: self.time, change };
-            last = put_roster_entry(io, n, keys.seal_roster(n, &cbor::encode(&entry), identity, hedge)?)?;
+            let change = Change::Slot {
+                device,
+                slot,
+                added: true,
+            };
+            let entry = RosterEntry {
+                n,
+                previous: last,
+                signer: me,
+                time: self.time,
+                change,
+            };
+            last = put_roster_entry(
+                io,
+                n,
+                keys.seal_roster(n, &cbor::encode(&entry), identity, hedge)?,
+            )?;
             newest = n;
         }
         // Everybody who is here at the beginning may do everything, so one grant serves all.
@@ -158,10 +188,16 @@ impl<'e> Founder<'e> {
             roster: (newest, last),
             signer: me,
         };
-        let ways_back = self.ways_back.iter().map(|way| Identity::from_seed(&way.seed).public().clone());
+        let ways_back = self
+            .ways_back
+            .iter()
+            .map(|way| Identity::from_seed(&way.seed).public().clone());
         for to in std::iter::once(identity.public().clone()).chain(ways_back) {
             let sealed = grant.seal(&to, &self.repo, identity, hedge)?;
-            io.create(&layout::grant(&to.grant_name(&self.repo), Epoch::FIRST), Outgoing::Object(sealed))?;
+            io.create(
+                &layout::grant(&to.grant_name(&self.repo), Epoch::FIRST),
+                Outgoing::Object(sealed),
+            )?;
         }
         Ok(self.recovery_key)
     }
@@ -171,19 +207,27 @@ impl<'e> Founder<'e> {
         let random = self.environment.random.as_ref();
         let sealed = match founding.password.as_ref().filter(|_| n > 1) {
             None => Slot::seal_recovery_key(content, &self.repo, &self.recovery_key, random),
-            Some(PasswordWay { password, cost, kit: None }) => {
-                Slot::seal_password(content, &self.repo, password, *cost, random)
-            }
-            Some(PasswordWay { password, cost, kit: Some(kit) }) => {
-                Slot::seal_password_kit(content, &self.repo, (password, kit), *cost, random)
-            }
+            Some(PasswordWay {
+                password,
+                cost,
+                kit: None,
+            }) => Slot::seal_password(content, &self.repo, password, *cost, random),
+            Some(PasswordWay {
+                password,
+                cost,
+                kit: Some(kit),
+            }) => Slot::seal_password_kit(content, &self.repo, (password, kit), *cost, random),
         };
         sealed.map_err(Error::SealSlot)
     }
 }
 
 /// This machine may do everything, and so may who comes back by a recovery method.
-fn introduce(device: &Identity, ways_back: &[SlotContent], founding: &Founding<'_>) -> Vec<Introduced> {
+fn introduce(
+    device: &Identity,
+    ways_back: &[SlotContent],
+    founding: &Founding<'_>,
+) -> Vec<Introduced> {
     let introduced = |identity: &Identity, role, label: &str| Introduced {
         public: identity.public().clone(),
         role,
@@ -191,8 +235,11 @@ fn introduce(device: &Identity, ways_back: &[SlotContent], founding: &Founding<'
         label: label.to_owned(),
     };
     let mut identities = vec![introduced(device, Role::Device, &founding.device_label)];
-    identities
-        .extend(ways_back.iter().map(|way| introduced(&Identity::from_seed(&way.seed), Role::Recovery, &way.label)));
+    identities.extend(
+        ways_back
+            .iter()
+            .map(|way| introduced(&Identity::from_seed(&way.seed), Role::Recovery, &way.label)),
+    );
     identities
 }
 

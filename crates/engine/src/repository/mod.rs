@@ -54,7 +54,9 @@ pub struct Snapshot {
 pub fn is_enrolled(environment: &Environment, storage: &Arc<dyn Storage>) -> Result<bool> {
     let io = Io::new(Arc::clone(storage), environment.runtime.clone());
     let repo = read_header(&io)?;
-    Ok(State::of(environment, &repo, io.location()).load_device_key()?.is_some())
+    Ok(State::of(environment, &repo, io.location())
+        .load_device_key()?
+        .is_some())
 }
 
 /// Unlocks the repository in `storage` and compares it with what this machine has seen.
@@ -76,10 +78,25 @@ pub fn open(
     if let Some(tips) = &remembered {
         must_extend(&roster, tips)?;
     }
-    let logs = Logs::load(LogReader { io: &io, keys: &keys, roster: &roster }, remembered.as_ref())?;
+    let logs = Logs::load(
+        LogReader {
+            io: &io,
+            keys: &keys,
+            roster: &roster,
+        },
+        remembered.as_ref(),
+    )?;
     pin_location(environment, io.location(), &repo)?;
-    let repository =
-        Repository { environment: environment.clone(), io, keys: Arc::new(keys), roster, logs, state, state_key, me };
+    let repository = Repository {
+        environment: environment.clone(),
+        io,
+        keys: Arc::new(keys),
+        roster,
+        logs,
+        state,
+        state_key,
+        me,
+    };
     repository.remember(remembered.as_ref())?;
     Ok(repository)
 }
@@ -126,7 +143,10 @@ impl Repository {
     /// The newest entry of the own log; what a kit pins.
     pub fn pin(&self) -> Option<EntryRef> {
         let at = self.logs.of(&self.me)?.tip?;
-        Some(EntryRef { device: self.me, at })
+        Some(EntryRef {
+            device: self.me,
+            at,
+        })
     }
 
     /// Confirmed snapshots that were not forgotten, oldest first.
@@ -143,14 +163,20 @@ impl Repository {
             })
             .collect();
         // By time for the eye; where clocks disagree, by place in the log.
-        snapshots.sort_by_key(|snapshot| (snapshot.record.started, snapshot.device, snapshot.at.seq));
+        snapshots
+            .sort_by_key(|snapshot| (snapshot.record.started, snapshot.device, snapshot.at.seq));
         snapshots
     }
 
     /// What an interrupted backup of this device left behind: browsable, not yet a snapshot.
     pub fn unfinished(&self) -> Option<Snapshot> {
         let left = self.logs.of(&self.me)?.state.checkpoint()?;
-        Some(Snapshot { id: left.at.hash, device: self.me, at: left.at, record: left.record.clone() })
+        Some(Snapshot {
+            id: left.at.hash,
+            device: self.me,
+            at: left.at,
+            record: left.record.clone(),
+        })
     }
 
     /// The snapshot that `name` means: `latest`, `latest~N`, or the beginning of an id.
@@ -163,11 +189,15 @@ impl Repository {
                 None if back.is_empty() => 0,
                 None => return Err(none()),
             };
-            let index = snapshots.len().checked_sub(back.saturating_add(1)).ok_or_else(none)?;
+            let index = snapshots
+                .len()
+                .checked_sub(back.saturating_add(1))
+                .ok_or_else(none)?;
             return Ok(snapshots.swap_remove(index));
         }
         let prefix = name.to_ascii_lowercase();
-        snapshots.retain(|snapshot| !prefix.is_empty() && snapshot.id.to_string().starts_with(&prefix));
+        snapshots
+            .retain(|snapshot| !prefix.is_empty() && snapshot.id.to_string().starts_with(&prefix));
         match snapshots.len() {
             0 => Err(none()),
             1 => Ok(snapshots.swap_remove(0)),
@@ -176,12 +206,20 @@ impl Repository {
     }
 
     pub(crate) fn log_reader(&self) -> LogReader<'_> {
-        LogReader { io: &self.io, keys: &self.keys, roster: &self.roster }
+        LogReader {
+            io: &self.io,
+            keys: &self.keys,
+            roster: &self.roster,
+        }
     }
 
     /// Puts an entry at the end of the own log and remembers it.
     pub(crate) fn append(&mut self, draft: &Draft) -> Result<LogPosition> {
-        let appender = Appender { io: &self.io, keys: &self.keys, roster: &self.roster };
+        let appender = Appender {
+            io: &self.io,
+            keys: &self.keys,
+            roster: &self.roster,
+        };
         let at = appender.append(&mut self.logs, draft)?;
         self.remember(None)?;
         Ok(at)
@@ -191,20 +229,31 @@ impl Repository {
     pub(crate) fn look(&mut self, monitor: &dyn Monitor) -> Result<()> {
         let keys = &self.keys;
         let fresh = unlock::roster_again(&self.io, keys, monitor)?;
-        let known = Tips { roster: self.roster.position(), logs: std::collections::BTreeMap::new() };
+        let known = Tips {
+            roster: self.roster.position(),
+            logs: std::collections::BTreeMap::new(),
+        };
         must_extend(&fresh, &known)?;
         self.roster = fresh;
-        let reader = LogReader { io: &self.io, keys: &self.keys, roster: &self.roster };
+        let reader = LogReader {
+            io: &self.io,
+            keys: &self.keys,
+            roster: &self.roster,
+        };
         self.logs.refresh(reader)?;
         self.remember(None)
     }
 
     /// Keeps the newest entries seen, unless `known` says they are kept already.
     fn remember(&self, known: Option<&Tips>) -> Result<()> {
-        let tips = Tips { roster: self.roster.position(), logs: self.logs.tips() };
+        let tips = Tips {
+            roster: self.roster.position(),
+            logs: self.logs.tips(),
+        };
         if known == Some(&tips) {
             return Ok(());
         }
-        self.state.store_tips(&self.state_key, &self.me.to_string(), &tips)
+        self.state
+            .store_tips(&self.state_key, &self.me.to_string(), &tips)
     }
 }

@@ -1,14 +1,15 @@
 //! From a credential to an identity, and from an identity to the keys.
 
 use ownkey_crypto::{
-    Capabilities, Epoch, Grant, GrantClaim, Identity, IdentitySeed, KitSecret, ObjectHash, Password, PublicIdentity,
-    RecoveryKey, RepoId, Slot, SlotContent, SlotError, SlotKind, UncheckedGrant,
+    Capabilities, Epoch, Grant, GrantClaim, Identity, IdentitySeed, KitSecret, ObjectHash,
+    Password, PublicIdentity, RecoveryKey, RepoId, Slot, SlotContent, SlotError, SlotKind,
+    UncheckedGrant,
 };
 use ownkey_storage::Location;
 
 use crate::error::{Error, Lie, Result};
-use crate::format::layout::{self, Object};
 use crate::format::entry::RosterPosition;
+use crate::format::layout::{self, Object};
 use crate::io::Io;
 use crate::keyring::{Holder, Keyring};
 use crate::monitor::Monitor;
@@ -28,16 +29,25 @@ pub enum Credential<'a> {
 }
 
 /// The seed that `credential` gives.
-pub(super) fn seed(io: &Io, repo: &RepoId, state: &State, credential: Credential<'_>) -> Result<IdentitySeed> {
+pub(super) fn seed(
+    io: &Io,
+    repo: &RepoId,
+    state: &State,
+    credential: Credential<'_>,
+) -> Result<IdentitySeed> {
     match credential {
-        Credential::Device => {
-            state.load_device_key()?.ok_or_else(|| Error::NotEnrolled(location(io.location())))
+        Credential::Device => state
+            .load_device_key()?
+            .ok_or_else(|| Error::NotEnrolled(location(io.location()))),
+        Credential::Password(password, kit) => {
+            from_slots(io, repo, "password", |slot| match (slot.kind(), kit) {
+                (SlotKind::Password, _) => Some(slot.open_with_password(password)),
+                (SlotKind::PasswordKit, Some(kit)) => {
+                    Some(slot.open_with_password_kit(password, kit))
+                }
+                _ => None,
+            })
         }
-        Credential::Password(password, kit) => from_slots(io, repo, "password", |slot| match (slot.kind(), kit) {
-            (SlotKind::Password, _) => Some(slot.open_with_password(password)),
-            (SlotKind::PasswordKit, Some(kit)) => Some(slot.open_with_password_kit(password, kit)),
-            _ => None,
-        }),
         Credential::RecoveryKey(key) => from_slots(io, repo, "recovery key", |slot| {
             (slot.kind() == SlotKind::RecoveryKey).then(|| slot.open_with_recovery_key(key))
         }),
@@ -66,7 +76,12 @@ fn from_slots(
             None => {}
             Some(Ok(content)) => return Ok(content.seed),
             Some(Err(SlotError::WrongCredential)) => tried += 1,
-            Some(Err(source)) => damaged = Some(Error::Slot { name: layout::slot(&hash), source }),
+            Some(Err(source)) => {
+                damaged = Some(Error::Slot {
+                    name: layout::slot(&hash),
+                    source,
+                });
+            }
         }
     }
     Err(damaged.unwrap_or(Error::WrongCredential { credential, tried }))
@@ -84,12 +99,20 @@ pub(crate) fn slots(io: &Io) -> Result<Vec<(ObjectHash, Vec<u8>)>> {
 }
 
 /// The keys of the identity grown from `seed`, and the roster that vouches for them.
-pub(super) fn keys(io: &Io, repo: RepoId, holder: Holder, monitor: &dyn Monitor) -> Result<(Keyring, Roster)> {
+pub(super) fn keys(
+    io: &Io,
+    repo: RepoId,
+    holder: Holder,
+    monitor: &dyn Monitor,
+) -> Result<(Keyring, Roster)> {
     let unchecked = newest_grant(io, &repo, &holder.identity)?;
     let roster_keys = unchecked.roster_keys();
-    let verifier =
-        Verifier { repo, keys: &roster_keys, id_of: &|identity: &PublicIdentity| unchecked.device_id(identity) };
-    let loaded = load::load(io, verifier, monitor)?;
+    let verifier = Verifier {
+        repo,
+        keys: &roster_keys,
+        id_of: &|identity: &PublicIdentity| unchecked.device_id(identity),
+    };
+    let loaded = load::load(io, &verifier, monitor)?;
     if loaded.newer_epoch {
         monitor.note(
             "the roster has entries this identity cannot read: it was removed, or the storage hides its newest key grant",
@@ -133,14 +156,24 @@ fn checked(unchecked: UncheckedGrant, roster: &Roster) -> Result<Grant> {
         let vouched = roster.contains(&RosterPosition { n, hash });
         (vouched && signer.capabilities.contain(Capabilities::ADMIN)).then(|| signer.public.clone())
     };
-    unchecked.check(find_admin).map_err(|_| Lie::NotByAdmin("the key grant of this identity".to_owned()).into())
+    unchecked
+        .check(find_admin)
+        .map_err(|_| Lie::NotByAdmin("the key grant of this identity".to_owned()).into())
 }
 
 /// The roster as the storage shows it now, to keys that are unlocked already.
 pub(super) fn roster_again(io: &Io, keyring: &Keyring, monitor: &dyn Monitor) -> Result<Roster> {
     let keys = keyring.current_log()?.roster_keys();
     let id_of = |identity: &PublicIdentity| keyring.names.device_id(identity);
-    let loaded = load::load(io, Verifier { repo: keyring.repo, keys, id_of: &id_of }, monitor)?;
+    let loaded = load::load(
+        io,
+        &Verifier {
+            repo: keyring.repo,
+            keys,
+            id_of: &id_of,
+        },
+        monitor,
+    )?;
     if loaded.newer_epoch {
         return Err(Error::NoGrant);
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ownkey_crypto::{
-    DeviceId, Epoch, ObjectHash, Opened, PublicIdentity, RepoId, RosterKeys, Signature, Signed, Unverified,
-    object_hash, peek_epoch,
+    DeviceId, Epoch, ObjectHash, Opened, PublicIdentity, RepoId, RosterKeys, Signature, Signed,
+    Unverified, object_hash, peek_epoch,
 };
 
 use super::Roster;
@@ -41,24 +41,35 @@ pub(crate) struct Loaded {
 }
 
 /// Reads and verifies the whole roster.
-pub(crate) fn load(io: &Io, verifier: Verifier<'_>, monitor: &dyn Monitor) -> Result<Loaded> {
+pub(crate) fn load(io: &Io, verifier: &Verifier<'_>, monitor: &dyn Monitor) -> Result<Loaded> {
     let newest = verifier.keys.epoch();
     let mut by_epoch: BTreeMap<Epoch, Vec<(u32, ObjectHash, Vec<u8>)>> = BTreeMap::new();
     for (n, hash) in list(io)? {
         let name = layout::roster_entry(n, &hash);
         let bytes = io.get(&name)?;
         if object_hash(&bytes) != hash {
-            return Err(Error::Object { name, source: ownkey_crypto::OpenError::NotAuthentic });
+            return Err(Error::Object {
+                name,
+                source: ownkey_crypto::OpenError::NotAuthentic,
+            });
         }
         match peek_epoch(&bytes) {
-            Ok((_, epoch)) => by_epoch.entry(epoch).or_default().push((n, hash, bytes.to_vec())),
+            Ok((_, epoch)) => by_epoch
+                .entry(epoch)
+                .or_default()
+                .push((n, hash, bytes.to_vec())),
             Err(_) => monitor.note(&format!("{name} is not of this repository and is ignored")),
         }
     }
-    let newer_epoch = by_epoch.last_key_value().is_some_and(|(epoch, _)| *epoch > newest);
-    let opened = open_all(&verifier, by_epoch, monitor)?;
-    let roster = build(&verifier, opened, monitor)?;
-    Ok(Loaded { roster, newer_epoch })
+    let newer_epoch = by_epoch
+        .last_key_value()
+        .is_some_and(|(epoch, _)| *epoch > newest);
+    let opened = open_all(verifier, by_epoch, monitor)?;
+    let roster = build(verifier, opened, monitor)?;
+    Ok(Loaded {
+        roster,
+        newer_epoch,
+    })
 }
 
 fn list(io: &Io) -> Result<Vec<(u32, ObjectHash)>> {
@@ -76,6 +87,9 @@ fn list(io: &Io) -> Result<Vec<(u32, ObjectHash)>> {
 struct OpenedEntries {
     genesis: Vec<(ObjectHash, Unverified)>,
     later: BTreeMap<u32, Vec<Candidate>>,
+    /// What opens and cannot be understood, and why. Who holds the keys that open is a member or was
+    /// one; only an admin's word counts.
+    unclear: Vec<(Error, Unverified)>,
 }
 
 /// Opens the entries of the newest epoch, finds in them the keys of the epoch before, and so on
@@ -85,7 +99,11 @@ fn open_all(
     mut by_epoch: BTreeMap<Epoch, Vec<(u32, ObjectHash, Vec<u8>)>>,
     monitor: &dyn Monitor,
 ) -> Result<OpenedEntries> {
-    let mut found = OpenedEntries { genesis: Vec::new(), later: BTreeMap::new() };
+    let mut found = OpenedEntries {
+        genesis: Vec::new(),
+        later: BTreeMap::new(),
+        unclear: Vec::new(),
+    };
     let mut earlier_keys: Option<RosterKeys> = None;
     let mut epoch = verifier.keys.epoch();
     loop {
@@ -94,22 +112,41 @@ fn open_all(
         for (n, hash, bytes) in by_epoch.remove(&epoch).unwrap_or_default() {
             // What does not open was not made by a member: anybody can put objects here.
             let Ok(sealed) = keys.open_roster(n, &bytes) else {
-                monitor.note(&format!("{} is not of this repository and is ignored", layout::roster_entry(n, &hash)));
+                monitor.note(&format!(
+                    "{} is not of this repository and is ignored",
+                    layout::roster_entry(n, &hash)
+                ));
                 continue;
             };
             if n == 0 {
                 found.genesis.push((hash, sealed));
                 continue;
             }
-            let entry = decode(n, &hash, &sealed)?;
-            if let Change::NewEpoch { epoch: begun, log_history, .. } = &entry.change
+            let entry = match decode(n, &hash, &sealed) {
+                Ok(entry) => entry,
+                Err(error) => {
+                    found.unclear.push((error, sealed));
+                    continue;
+                }
+            };
+            if let Change::NewEpoch {
+                epoch: begun,
+                log_history,
+                ..
+            } = &entry.change
                 && *begun == epoch
             {
                 history = history.or(keys.earlier(n, log_history).ok());
             }
-            found.later.entry(n).or_default().push(Candidate { hash, entry, sealed });
+            found.later.entry(n).or_default().push(Candidate {
+                hash,
+                entry,
+                sealed,
+            });
         }
-        let Some(before) = epoch.previous() else { return Ok(found) };
+        let Some(before) = epoch.previous() else {
+            return Ok(found);
+        };
         earlier_keys = Some(history.ok_or(Error::NoGrant)?);
         epoch = before;
     }
@@ -117,13 +154,26 @@ fn open_all(
 
 fn decode(n: u32, hash: &ObjectHash, sealed: &Unverified) -> Result<RosterEntry> {
     let name = layout::roster_entry(n, hash);
-    let entry: RosterEntry =
-        cbor::decode_claim(sealed.peek()).map_err(|source| Error::Format { name: name.clone(), source })?;
-    if entry.n == n { Ok(entry) } else { Err(Lie::RosterForked(n).into()) }
+    let entry: RosterEntry = cbor::decode_claim(sealed.peek()).map_err(|source| Error::Format {
+        name: name.clone(),
+        source,
+    })?;
+    if entry.n == n {
+        Ok(entry)
+    } else {
+        Err(Lie::RosterForked(n).into())
+    }
 }
 
-fn build(verifier: &Verifier<'_>, mut opened: OpenedEntries, monitor: &dyn Monitor) -> Result<Roster> {
-    let genesis = opened.genesis.into_iter().find(|(_, sealed)| RepoId::of_genesis(sealed.peek()) == verifier.repo);
+fn build(
+    verifier: &Verifier<'_>,
+    mut opened: OpenedEntries,
+    monitor: &dyn Monitor,
+) -> Result<Roster> {
+    let genesis = opened
+        .genesis
+        .into_iter()
+        .find(|(_, sealed)| RepoId::of_genesis(sealed.peek()) == verifier.repo);
     let (hash, sealed) = genesis.ok_or(Lie::NotGenesis)?;
     let genesis = verify_genesis(sealed)?;
     let mut roster = Roster::begin(&genesis, hash, verifier.id_of);
@@ -132,9 +182,17 @@ fn build(verifier: &Verifier<'_>, mut opened: OpenedEntries, monitor: &dyn Monit
         candidates.sort_by_key(|candidate| candidate.hash);
         let before = roster.clone();
         let mut followed = false;
-        for Candidate { hash, entry, sealed } in candidates {
+        for Candidate {
+            hash,
+            entry,
+            sealed,
+        } in candidates
+        {
             if !before.admits(&entry) || !signed_by(&before, &entry.signer, sealed) {
-                monitor.note(&format!("roster entry {}-{hash} was not made by an admin and is ignored", entry.n));
+                monitor.note(&format!(
+                    "roster entry {}-{hash} was not made by an admin and is ignored",
+                    entry.n
+                ));
             } else if !followed {
                 roster.follow(&entry, hash, verifier.id_of);
                 followed = true;
@@ -146,17 +204,32 @@ fn build(verifier: &Verifier<'_>, mut opened: OpenedEntries, monitor: &dyn Monit
             break;
         }
     }
-    // An authentic entry beyond the end of the chain means that what links it is hidden.
+    // An authentic entry beyond the end of the chain means that what links it is hidden. One who was
+    // removed, or never was an admin, could put such an entry there to stop everybody.
     for Candidate { entry, sealed, .. } in opened.later.into_values().flatten() {
-        if entry.n > roster.position().n && signed_by(&roster, &entry.signer, sealed) {
+        let ahead = entry.n > roster.position().n && roster.standing_admin(&entry.signer).is_some();
+        if ahead && signed_by(&roster, &entry.signer, sealed) {
             return Err(Lie::RosterRolledBack(entry.n).into());
         }
+    }
+    for (error, sealed) in opened.unclear {
+        let mut admins = roster
+            .members()
+            .filter(|member| roster.standing_admin(&member.id).is_some());
+        if admins.any(|admin| sealed.is_signed_by(&admin.public)) {
+            return Err(error);
+        }
+        monitor.note(&format!(
+            "a roster entry was not made by an admin and is ignored: {error}"
+        ));
     }
     Ok(roster)
 }
 
 fn signed_by(roster: &Roster, signer: &DeviceId, sealed: Unverified) -> bool {
-    roster.member(signer).is_some_and(|member| sealed.verified_by(&member.public).is_ok())
+    roster
+        .member(signer)
+        .is_some_and(|member| sealed.verified_by(&member.public).is_ok())
 }
 
 /// The genesis proves itself: its hash is the repository's id, and its founder signed it twice,
@@ -165,8 +238,13 @@ fn verify_genesis(sealed: Unverified) -> Result<Genesis> {
     let claim: Genesis = genesis_body(sealed.peek())
         .ok_or(Lie::NotGenesis)
         .and_then(|body| cbor::decode_claim(body).map_err(|_| Lie::NotGenesis))?;
-    let opened: Opened = sealed.verified_by(&claim.founder).map_err(|_| Lie::NotGenesis)?;
-    let (body, signature) = opened.as_bytes().split_last_chunk::<SIGNATURE>().ok_or(Lie::NotGenesis)?;
+    let opened: Opened = sealed
+        .verified_by(&claim.founder)
+        .map_err(|_| Lie::NotGenesis)?;
+    let (body, signature) = opened
+        .as_bytes()
+        .split_last_chunk::<SIGNATURE>()
+        .ok_or(Lie::NotGenesis)?;
     claim
         .founder
         .verify(&Signed::GENESIS, body, &Signature::from_bytes(*signature))

@@ -59,8 +59,16 @@ pub(crate) const FORMAT_LEVEL: u32 = 1;
 
 impl Roster {
     /// The roster of a new repository. `hash` is that of the object of entry 0.
-    pub(crate) fn begin(genesis: &Genesis, hash: ObjectHash, id_of: &dyn Fn(&PublicIdentity) -> DeviceId) -> Self {
-        let start = EpochStart { n: 0, read_history: Vec::new(), log_history: Vec::new() };
+    pub(crate) fn begin(
+        genesis: &Genesis,
+        hash: ObjectHash,
+        id_of: &dyn Fn(&PublicIdentity) -> DeviceId,
+    ) -> Self {
+        let start = EpochStart {
+            n: 0,
+            read_history: Vec::new(),
+            log_history: Vec::new(),
+        };
         let mut roster = Self {
             members: BTreeMap::new(),
             chain: vec![hash],
@@ -92,13 +100,19 @@ impl Roster {
 
     /// Whether `entry` may follow: made by a standing admin, at the right place, within its rights.
     pub(crate) fn admits(&self, entry: &RosterEntry) -> bool {
-        let Some(signer) = self.standing_admin(&entry.signer) else { return false };
-        let follows = entry.n as usize == self.chain.len() && self.chain.last() == Some(&entry.previous);
+        let Some(signer) = self.standing_admin(&entry.signer) else {
+            return false;
+        };
+        let follows =
+            entry.n as usize == self.chain.len() && self.chain.last() == Some(&entry.previous);
         let within_rights = match &entry.change {
             // A stolen admin laptop must not be able to evict its owner.
             Change::Remove(device) => {
                 signer.role == Role::Recovery
-                    || self.members.get(device).is_none_or(|member| member.role == Role::Device)
+                    || self
+                        .members
+                        .get(device)
+                        .is_none_or(|member| member.role == Role::Device)
             }
             Change::NewEpoch { epoch, .. } => self.current_epoch().next() == Some(*epoch),
             _ => true,
@@ -107,18 +121,33 @@ impl Roster {
     }
 
     /// Adds an entry that [`Self::admits`] allowed; `hash` is that of its object.
-    pub(crate) fn follow(&mut self, entry: &RosterEntry, hash: ObjectHash, id_of: &dyn Fn(&PublicIdentity) -> DeviceId) {
+    pub(crate) fn follow(
+        &mut self,
+        entry: &RosterEntry,
+        hash: ObjectHash,
+        id_of: &dyn Fn(&PublicIdentity) -> DeviceId,
+    ) {
         self.chain.push(hash);
         match &entry.change {
             Change::AddIdentity(identity) => self.add(identity, id_of(&identity.public)),
             Change::Remove(device) => self.remove(device, entry.n),
             Change::Cut { device, next, last } => {
-                self.with(device, |member| member.cut = member.cut.or(Some((*next, *last))));
+                self.with(device, |member| {
+                    member.cut = member.cut.or(Some((*next, *last)));
+                });
             }
-            Change::Capabilities { device, capabilities } => {
+            Change::Capabilities {
+                device,
+                capabilities,
+            } => {
                 self.with(device, |member| member.capabilities = *capabilities);
             }
-            Change::NewEpoch { epoch, read_history, log_history, .. } => {
+            Change::NewEpoch {
+                epoch,
+                read_history,
+                log_history,
+                ..
+            } => {
                 let start = EpochStart {
                     n: entry.n,
                     read_history: read_history.clone(),
@@ -128,13 +157,33 @@ impl Roster {
             }
             Change::Policy(policy) => self.policy.clone_from(policy),
             Change::FormatLevel(level) => self.format_level = self.format_level.max(*level),
-            Change::Accept { device: Some(device), seq, hash } => {
-                self.accepted.insert(*device, LogPosition { seq: *seq, hash: *hash });
+            Change::Accept {
+                device: Some(device),
+                seq,
+                hash,
+            } => {
+                self.accepted.insert(
+                    *device,
+                    LogPosition {
+                        seq: *seq,
+                        hash: *hash,
+                    },
+                );
             }
-            Change::Slot { device, slot, added } => self.with(device, |member| {
-                if *added { member.slots.insert(*slot) } else { member.slots.remove(slot) };
+            Change::Slot {
+                device,
+                slot,
+                added,
+            } => self.with(device, |member| {
+                if *added {
+                    member.slots.insert(*slot)
+                } else {
+                    member.slots.remove(slot)
+                };
             }),
-            Change::Label { device, label } => self.with(device, |member| member.label.clone_from(label)),
+            Change::Label { device, label } => {
+                self.with(device, |member| member.label.clone_from(label));
+            }
             Change::Accept { device: None, .. } | Change::Unknown(_) => {}
         }
     }
@@ -152,12 +201,15 @@ impl Roster {
 
     /// A member that was not removed and is an admin.
     pub(crate) fn standing_admin(&self, id: &DeviceId) -> Option<&Member> {
-        self.standing(id).filter(|member| member.capabilities.contain(Capabilities::ADMIN))
+        self.standing(id)
+            .filter(|member| member.capabilities.contain(Capabilities::ADMIN))
     }
 
     /// A member that was not removed.
     pub fn standing(&self, id: &DeviceId) -> Option<&Member> {
-        self.members.get(id).filter(|member| member.removed.is_none())
+        self.members
+            .get(id)
+            .filter(|member| member.removed.is_none())
     }
 
     /// Everybody who ever was a member, the removed ones too: their older entries stand.
@@ -174,7 +226,10 @@ impl Roster {
     pub fn position(&self) -> RosterPosition {
         // The chain holds at least the genesis, and at most 2^20 entries are read.
         let n = u32::try_from(self.chain.len() - 1).unwrap_or(u32::MAX);
-        RosterPosition { n, hash: self.chain[self.chain.len() - 1] }
+        RosterPosition {
+            n,
+            hash: self.chain[self.chain.len() - 1],
+        }
     }
 
     /// Whether `position` is an entry of this roster.
@@ -184,7 +239,9 @@ impl Roster {
 
     /// The epoch in force.
     pub fn current_epoch(&self) -> Epoch {
-        self.epochs.last_key_value().map_or(Epoch::FIRST, |(epoch, _)| *epoch)
+        self.epochs
+            .last_key_value()
+            .map_or(Epoch::FIRST, |(epoch, _)| *epoch)
     }
 
     pub(crate) fn epoch_start(&self, epoch: Epoch) -> Option<&EpochStart> {

@@ -11,7 +11,11 @@ use crate::error::{Error, Result};
 
 /// Makes a folder that only its owner reads.
 pub(crate) fn make_folder(path: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::local("make the folder", path))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(Error::local("make the folder", path))
 }
 
 /// Reads a file of at most `limit` bytes; `None` if there is none.
@@ -22,7 +26,9 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         Err(error) => return Err(Error::local("open", path)(error)),
     };
     let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::local("read", path))?;
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(Error::local("read", path))?;
     if bytes.len() as u64 > limit {
         return Err(Error::StateTampered(path.to_owned()));
     }
@@ -52,7 +58,12 @@ fn stage(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
     name.push(format!(".{}.new", std::process::id()));
     let staged = path.with_file_name(name);
     let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&staged)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&staged)?;
         file.write_all(bytes)?;
         file.sync_all()
     };
@@ -62,7 +73,9 @@ fn stage(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
 
 pub(crate) fn sync_parent(path: &Path) -> Result<()> {
     let folder = parent(path);
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::local("sync", folder))
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(Error::local("sync", folder))
 }
 
 fn parent(path: &Path) -> &Path {
@@ -70,10 +83,19 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Reads `tag ‖ bytes`, refusing bytes that this device did not write.
-pub(crate) fn read_authentic(path: &Path, key: &LocalStateKey, limit: u64) -> Result<Option<Vec<u8>>> {
-    let Some(bytes) = read_bounded(path, limit + 32)? else { return Ok(None) };
-    let (tag, body) = bytes.split_first_chunk::<32>().ok_or_else(|| Error::StateTampered(path.to_owned()))?;
-    key.verify(body, tag).map_err(|_| Error::StateTampered(path.to_owned()))?;
+pub(crate) fn read_authentic(
+    path: &Path,
+    key: &LocalStateKey,
+    limit: u64,
+) -> Result<Option<Vec<u8>>> {
+    let Some(bytes) = read_bounded(path, limit + 32)? else {
+        return Ok(None);
+    };
+    let (tag, body) = bytes
+        .split_first_chunk::<32>()
+        .ok_or_else(|| Error::StateTampered(path.to_owned()))?;
+    key.verify(body, tag)
+        .map_err(|_| Error::StateTampered(path.to_owned()))?;
     Ok(Some(body.to_vec()))
 }
 
@@ -101,7 +123,13 @@ mod tests {
             let mut bad = good.clone();
             bad[at] ^= 1;
             fs::write(&path, bad).unwrap();
-            assert!(matches!(read_authentic(&path, &key, 99), Err(Error::StateTampered(_))), "byte {at}");
+            assert!(
+                matches!(
+                    read_authentic(&path, &key, 99),
+                    Err(Error::StateTampered(_))
+                ),
+                "byte {at}"
+            );
         }
         fs::write(&path, &good[..20]).unwrap();
         assert!(read_authentic(&path, &key, 99).is_err());
@@ -114,6 +142,10 @@ mod tests {
         create_private(&path, b"one").unwrap();
         assert!(create_private(&path, b"two").is_err());
         assert_eq!(fs::read(&path).unwrap(), b"one");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing staged is left");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "nothing staged is left"
+        );
     }
 }

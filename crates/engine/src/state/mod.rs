@@ -27,9 +27,15 @@ const KEY_MAGIC: &[u8; 16] = b"ownkey device 1\n";
 impl State {
     /// Names the folder; nothing is touched.
     pub(crate) fn of(environment: &Environment, repo: &RepoId, location: &Location) -> Self {
-        let folder = environment.state.join("repositories").join(repo.to_string());
+        let folder = environment
+            .state
+            .join("repositories")
+            .join(repo.to_string());
         let place = object_hash(location.to_string().as_bytes()).to_string();
-        Self { location: folder.join("locations").join(&place[..32]), folder }
+        Self {
+            location: folder.join("locations").join(&place[..32]),
+            folder,
+        }
     }
 
     /// Where a device key would be.
@@ -50,8 +56,12 @@ impl State {
     /// This machine's identity in the repository, if it has one.
     pub(crate) fn load_device_key(&self) -> Result<Option<IdentitySeed>> {
         let path = self.key_path();
-        let Some(bytes) = file::read_bounded(&path, 64)? else { return Ok(None) };
-        let seed = bytes.strip_prefix(KEY_MAGIC).and_then(|seed| <[u8; 32]>::try_from(seed).ok());
+        let Some(bytes) = file::read_bounded(&path, 64)? else {
+            return Ok(None);
+        };
+        let seed = bytes
+            .strip_prefix(KEY_MAGIC)
+            .and_then(|seed| <[u8; 32]>::try_from(seed).ok());
         let seed = seed.ok_or(Error::StateTampered(path))?;
         Ok(Some(IdentitySeed::from_file_bytes(seed)))
     }
@@ -76,15 +86,23 @@ impl State {
         match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Lock(lock)),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked),
-            Err(errno) => Err(Error::Local { action: "lock", path, source: errno.into() }),
+            Err(errno) => Err(Error::Local {
+                action: "lock",
+                path,
+                source: errno.into(),
+            }),
         }
     }
 
     /// What this identity has seen at this location, if anything.
     pub(crate) fn load_tips(&self, key: &LocalStateKey, who: &str) -> Result<Option<Tips>> {
         let path = self.tips_path(who);
-        let Some(bytes) = file::read_authentic(&path, key, Tips::LIMIT)? else { return Ok(None) };
-        Tips::decode(&bytes).map(Some).ok_or(Error::StateTampered(path))
+        let Some(bytes) = file::read_authentic(&path, key, Tips::LIMIT)? else {
+            return Ok(None);
+        };
+        Tips::decode(&bytes)
+            .map(Some)
+            .ok_or(Error::StateTampered(path))
     }
 
     /// Remembers `tips`, durably.
@@ -101,7 +119,11 @@ impl State {
 pub(crate) struct Lock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 /// Compares the repository at `location` with the one that was there before, and remembers it.
-pub(crate) fn pin_location(environment: &Environment, location: &Location, repo: &RepoId) -> Result<()> {
+pub(crate) fn pin_location(
+    environment: &Environment,
+    location: &Location,
+    repo: &RepoId,
+) -> Result<()> {
     let path = location_pin(environment, location);
     let now = repo.to_string();
     match file::read_bounded(&path, 64)? {
@@ -120,7 +142,9 @@ pub(crate) fn pin_location(environment: &Environment, location: &Location, repo:
 pub(crate) fn unpin_location(environment: &Environment, location: &Location) -> Result<()> {
     let path = location_pin(environment, location);
     match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::local("remove", &path)(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::local("remove", &path)(error))
+        }
         _ => Ok(()),
     }
 }

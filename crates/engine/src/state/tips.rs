@@ -35,7 +35,10 @@ impl Tips {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (n, rest) = bytes.split_first_chunk::<4>()?;
         let (hash, rest) = rest.split_first_chunk::<32>()?;
-        let roster = RosterPosition { n: u32::from_le_bytes(*n), hash: ObjectHash::from_bytes(*hash) };
+        let roster = RosterPosition {
+            n: u32::from_le_bytes(*n),
+            hash: ObjectHash::from_bytes(*hash),
+        };
         let (logs, rest) = rest.as_chunks::<LOG_BYTES>();
         let logs = logs.iter().map(decode_log).collect::<Option<_>>()?;
         rest.is_empty().then_some(Self { roster, logs })
@@ -46,7 +49,13 @@ fn decode_log(bytes: &[u8; LOG_BYTES]) -> Option<(DeviceId, LogPosition)> {
     let (device, rest) = bytes.split_first_chunk::<16>()?;
     let (seq, rest) = rest.split_first_chunk::<8>()?;
     let hash = ObjectHash::from_bytes(*rest.first_chunk()?);
-    Some((DeviceId::from_bytes(*device), LogPosition { seq: u64::from_le_bytes(*seq), hash }))
+    Some((
+        DeviceId::from_bytes(*device),
+        LogPosition {
+            seq: u64::from_le_bytes(*seq),
+            hash,
+        },
+    ))
 }
 
 #[cfg(test)]
@@ -55,10 +64,20 @@ mod tests {
 
     #[test]
     fn tips_are_read_back() {
-        let at = |seq| LogPosition { seq, hash: ObjectHash::from_bytes([9; 32]) };
+        let at = |seq| LogPosition {
+            seq,
+            hash: ObjectHash::from_bytes([9; 32]),
+        };
         let tips = Tips {
-            roster: RosterPosition { n: 3, hash: ObjectHash::from_bytes([1; 32]) },
-            logs: [(DeviceId::from_bytes([1; 16]), at(7)), (DeviceId::from_bytes([2; 16]), at(u64::MAX))].into(),
+            roster: RosterPosition {
+                n: 3,
+                hash: ObjectHash::from_bytes([1; 32]),
+            },
+            logs: [
+                (DeviceId::from_bytes([1; 16]), at(7)),
+                (DeviceId::from_bytes([2; 16]), at(u64::MAX)),
+            ]
+            .into(),
         };
         let bytes = tips.encode();
         assert_eq!(Tips::decode(&bytes), Some(tips));
