@@ -65,7 +65,7 @@ fn a_path_that_is_missing_is_code_3_and_the_rest_is_saved() {
     home.run(&["backup", "src", "no such folder"])
         .ended(3)
         .says("no such folder")
-        .is_well_said();
+        .well_said();
     assert_eq!(home.run(&["snapshots", "--json"]).ok().json().len(), 1);
 }
 
@@ -75,7 +75,7 @@ fn no_path_at_all_is_a_mistake() {
     home.run(&["backup"])
         .ended(2)
         .says("what should be backed up")
-        .is_well_said();
+        .well_said();
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_mistyped_pattern_is_a_mistake_before_anything_is_read() {
     home.run(&["backup", "src", "-e", "a[b"])
         .ended(2)
         .says("exclude rule")
-        .is_well_said();
+        .well_said();
 }
 
 #[test]
@@ -153,10 +153,10 @@ fn a_profile_says_what_to_back_up_and_a_misspelt_one_is_a_mistake() {
     with_settings(&["backup", "--profile", "wrok"])
         .ended(2)
         .says("default")
-        .is_well_said();
+        .well_said();
     std::fs::write(&config, "[profile.default]\nexcluds = []\n").expect("settings");
     with_settings(&["backup"])
         .ended(2)
         .says("line 2")
-        .is_well_said();
+        .well_said();
 }

@@ -47,11 +47,11 @@ fn a_wrong_snapshot_name_suggests_the_right_ones() {
         .ended(1)
         .says(short)
         .says("latest~1")
-        .is_well_said();
+        .well_said();
     home.run(&["ls", "latest~1"])
         .ended(1)
         .says(short)
-        .is_well_said();
+        .well_said();
     home.run(&["ls", &short[..4]]).ok();
 }
 
@@ -62,7 +62,7 @@ fn a_repository_without_snapshots_says_how_to_make_one() {
     home.run(&["ls", "latest"])
         .ended(1)
         .says("ownkey backup")
-        .is_well_said();
+        .well_said();
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_sound_repository_passes_every_check() {
         &["check", "--read-data-subset", "10M"],
         &["check", "--without-key"],
     ] {
-        home.run(how).ok().is_well_said();
+        home.run(how).ok().well_said();
     }
 }
 
@@ -61,7 +61,7 @@ fn without_key_needs_neither_password_nor_state() {
 fn a_damaged_pack_is_code_13_and_the_files_are_named() {
     let home = Home::with_snapshot();
     damage(&data_pack(&home));
-    let found = home.run(&["check", "--read-data"]).ended(13).is_well_said();
+    let found = home.run(&["check", "--read-data"]).ended(13).well_said();
     assert!(
         found.out.contains("src/notes.txt"),
         "{}\n{}",
@@ -75,13 +75,11 @@ fn a_damaged_pack_is_code_13_and_the_files_are_named() {
     let summary = lines.last().expect("a summary");
     assert_eq!(summary["message_type"], "summary");
     assert_eq!(summary["broken_packs"].as_array().map(Vec::len), Some(1));
-    home.run(&["check", "--without-key"])
-        .ended(13)
-        .is_well_said();
+    home.run(&["check", "--without-key"]).ended(13).well_said();
     home.run(&["restore", "latest", "--target", "back"])
         .ended(13)
         .says("notes.txt")
-        .is_well_said();
+        .well_said();
 }
 
 #[test]
@@ -99,5 +97,5 @@ fn a_part_that_makes_no_sense_is_a_mistake() {
     home.run(&["check", "--read-data-subset", "3/2"])
         .ended(2)
         .says("2/5")
-        .is_well_said();
+        .well_said();
 }

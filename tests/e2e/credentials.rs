@@ -52,7 +52,7 @@ fn a_wrong_password_is_code_12_and_says_what_else_opens_it() {
         .env("OWNKEY_PASSWORD", "not the one"))
     .ended(12)
     .says("the recovery key of the kit opens it too")
-    .is_well_said();
+    .well_said();
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_mistyped_recovery_key_is_code_12() {
         .elsewhere(&["snapshots"])
         .env("OWNKEY_RECOVERY_KEY", wrong))
     .ended(12)
-    .is_well_said();
+    .well_said();
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn without_a_terminal_nobody_is_asked_and_nothing_hangs() {
     )
     .ended(12)
     .says("--password-file")
-    .is_well_said();
+    .well_said();
     assert!(begun.elapsed() < Duration::from_secs(20));
 }
 
@@ -89,7 +89,7 @@ fn two_passwords_at_once_are_a_mistake() {
         .env("OWNKEY_PASSWORD_COMMAND", "echo x"))
     .ended(2)
     .says("more than one way")
-    .is_well_said();
+    .well_said();
 }
 
 #[test]

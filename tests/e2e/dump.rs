@@ -75,7 +75,7 @@ fn what_is_not_there_is_an_error_and_not_an_empty_file() {
     let failed = home
         .run(&["dump", "latest:/no/such/file"])
         .ended(1)
-        .is_well_said();
+        .well_said();
     assert!(failed.out.is_empty());
     let failed = run(&mut home.command(&["--json", "dump", "nope:/x"])).ended(1);
     assert!(

@@ -23,7 +23,7 @@ fn help_groups_the_commands_and_explains_each() {
             .out
             .contains("~/.cache/")
     );
-    home.run(&["help", "nonsense"]).ended(2).is_well_said();
+    home.run(&["help", "nonsense"]).ended(2).well_said();
 }
 
 #[test]
@@ -55,5 +55,5 @@ fn broken_settings_do_not_stop_the_help() {
         .command(&["snapshots"])
         .env("OWNKEY_CONFIG", "/no/such/file"))
     .ended(2)
-    .is_well_said();
+    .well_said();
 }

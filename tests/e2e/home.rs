@@ -149,7 +149,7 @@ impl Run {
 
     /// Every error in the one form, and no control character anywhere.
     #[track_caller]
-    pub(crate) fn is_well_said(self) -> Self {
+    pub(crate) fn well_said(self) -> Self {
         for line in self.err.lines() {
             assert!(line.starts_with("ownkey: "), "{line:?}");
             assert!(
@@ -157,11 +157,11 @@ impl Run {
                 "{line:?}"
             );
         }
-        self.is_harmless()
+        self.harmless()
     }
 
     #[track_caller]
-    pub(crate) fn is_harmless(self) -> Self {
+    pub(crate) fn harmless(self) -> Self {
         let is_control = |c: char| c.is_control() && c != '\n';
         assert!(
             !self.out.contains(is_control) && !self.err.contains(is_control),

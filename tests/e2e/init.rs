@@ -48,7 +48,7 @@ fn an_existing_kit_file_is_refused_before_anything_is_made() {
     home.run(&["init", "--recovery-key-file", &home.text("kit.txt")])
         .ended(2)
         .says("there is already a file")
-        .is_well_said();
+        .well_said();
     assert!(!home.path("repo").exists());
     let kept = std::fs::read_to_string(home.path("kit.txt")).expect("the file");
     assert_eq!(kept, "of another repository");
@@ -60,7 +60,7 @@ fn without_a_terminal_and_a_kit_file_nothing_is_made_and_nothing_hangs() {
     run_with_input(&mut home.command(&["init"]), b"yes\nyes\n")
         .ended(2)
         .says("--recovery-key-file")
-        .is_well_said();
+        .well_said();
     assert!(!home.path("repo").exists());
 }
 
@@ -72,7 +72,7 @@ fn without_a_password_nothing_is_made_and_nothing_hangs() {
     run(command.env_remove("OWNKEY_PASSWORD"))
         .ended(2)
         .says("needs a password")
-        .is_well_said();
+        .well_said();
     assert!(!home.path("repo").exists() && !home.path("kit.txt").exists());
 }
 
@@ -83,7 +83,7 @@ fn a_guessable_password_is_refused_and_not_repeated() {
     let mut command = home.command(&["init", "--recovery-key-file", &kit]);
     let refused = run(command.env("OWNKEY_PASSWORD", "Sommer2024!"))
         .ended(2)
-        .is_well_said();
+        .well_said();
     assert!(refused.err.contains("--allow-weak-password") && !refused.err.contains("Sommer"));
     let arguments = [
         "init",
@@ -111,7 +111,7 @@ fn a_second_repository_at_the_same_place_is_refused() {
     ])
     .ended(1)
     .says("already")
-    .is_well_said();
+    .well_said();
     assert!(
         !home.path("kit2.txt").exists(),
         "no kit for a repository that was not made"
@@ -132,7 +132,7 @@ fn a_folder_with_other_things_in_it_is_refused() {
     home.run(&arguments)
         .ended(2)
         .says("is not empty")
-        .is_well_said();
+        .well_said();
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_kit_secret_makes_the_password_alone_useless() {
     .ok();
     run(&mut home.elsewhere(&["snapshots"]))
         .ended(12)
-        .is_well_said();
+        .well_said();
     run(home
         .elsewhere(&["snapshots"])
         .env("OWNKEY_KIT_SECRET_FILE", &kit))
@@ -170,6 +170,6 @@ fn a_place_below_a_folder_that_is_missing_is_taken_for_a_disk_that_is_not_mounte
     ])
     .ended(2)
     .says("is mounted")
-    .is_well_said();
+    .well_said();
     assert!(!home.path("no").exists() && !home.path("kit.txt").exists());
 }

@@ -12,12 +12,12 @@ fn no_repository_is_code_10_and_says_how_to_make_one() {
     home.run(&["snapshots"])
         .ended(10)
         .says("ownkey init")
-        .is_well_said();
+        .well_said();
     std::fs::create_dir(home.path("repo")).expect("a folder");
     home.run(&["snapshots"])
         .ended(10)
         .says("ownkey init")
-        .is_well_said();
+        .well_said();
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn no_place_at_all_says_how_to_name_one() {
     run(home.command(&["snapshots"]).env_remove("OWNKEY_REPOSITORY"))
         .ended(2)
         .says("--repo")
-        .is_well_said();
+        .well_said();
 }
 
 #[test]
@@ -40,14 +40,14 @@ fn storages_out_of_reach_are_refused_by_name() {
         home.run(&["-r", place, "snapshots"])
             .ended(2)
             .says("cannot reach")
-            .is_well_said();
+            .well_said();
     }
 }
 
 #[test]
 fn a_misspelt_command_is_code_2_with_the_right_one() {
     let home = Home::new();
-    home.run(&["backpu"]).ended(2).says("backup").is_well_said();
+    home.run(&["backpu"]).ended(2).says("backup").well_said();
     let failed = home.run(&["--json", "backpu"]).ended(2);
     assert_eq!(failed.json()[0]["message_type"], "exit_error");
     assert_eq!(failed.json()[0]["code"], 2);
@@ -72,7 +72,7 @@ fn without_home_it_works_when_told_where_the_state_is_and_says_so_when_not() {
     run(home.command(&["snapshots"]).env_remove("OWNKEY_STATE_DIR"))
         .ended(2)
         .says("OWNKEY_STATE_DIR")
-        .is_well_said();
+        .well_said();
 }
 
 #[test]
@@ -80,12 +80,12 @@ fn control_characters_in_names_never_reach_the_terminal() {
     let home = Home::with_repository();
     home.make_source();
     std::fs::write(home.path("src/\x1b]0;owned\x07\x1b[2J"), "x").expect("a file");
-    home.run(&["-v", "backup", "src"]).ok().is_harmless();
-    home.run(&["ls", "-l", "latest"]).ok().is_harmless();
-    home.run(&["ls", "--json", "latest"]).ok().is_harmless();
-    home.run(&["ls", "latest:/\x1b[2J"]).ended(1).is_well_said();
-    home.run(&["-v", "backup", "\x1b[31m"]).is_harmless();
-    home.run(&["\x1b[31m"]).ended(2).is_well_said();
+    home.run(&["-v", "backup", "src"]).ok().harmless();
+    home.run(&["ls", "-l", "latest"]).ok().harmless();
+    home.run(&["ls", "--json", "latest"]).ok().harmless();
+    home.run(&["ls", "latest:/\x1b[2J"]).ended(1).well_said();
+    home.run(&["-v", "backup", "\x1b[31m"]).harmless();
+    home.run(&["\x1b[31m"]).ended(2).well_said();
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_file_that_refuses_to_be_read_is_code_3_and_named() {
     home.make_source();
     let secret = home.path("src/secret");
     std::fs::write(&secret, "x").expect("a file");
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0)).expect("a mode");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).expect("a mode");
     let mut command = home.command(&["backup", "src"]);
     if std::fs::read(&secret).is_ok() {
         // Root reads everything: give its capabilities away, if the machine has the tool.
@@ -134,7 +134,7 @@ fn a_file_that_refuses_to_be_read_is_code_3_and_named() {
         }
         command = as_nobody_may(&home);
     }
-    run(&mut command).ended(3).says("src/secret").is_well_said();
+    run(&mut command).ended(3).says("src/secret").well_said();
     assert!(home.run(&["ls", "latest"]).ok().out.contains("notes.txt"));
 }
 
@@ -192,7 +192,7 @@ fn a_full_disk_is_code_16_and_what_was_stored_stays() {
     home.run(&["backup", "-r", &place, "src"])
         .ended(16)
         .says("free space")
-        .is_well_said();
+        .well_said();
     assert_eq!(
         home.run(&["snapshots", "-r", &place, "--json"])
             .ok()

@@ -30,7 +30,7 @@ fn a_path_that_is_not_in_the_snapshot_says_where_to_look() {
     home.run(&["restore", "latest:/no/such/path", "--target", "back"])
         .ended(1)
         .says("ownkey ls")
-        .is_well_said();
+        .well_said();
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn delete_wants_a_word_and_then_removes_only_what_is_extra() {
     home.run(&["restore", &part, "--target", "back"]).ok();
     std::fs::write(home.path("back/extra"), "x").expect("a file");
     let arguments = ["restore", &part, "--target", "back", "--delete"];
-    home.run(&arguments).ended(2).says("--yes").is_well_said();
+    home.run(&arguments).ended(2).says("--yes").well_said();
     assert!(home.path("back/extra").exists(), "nobody agreed");
     home.run(&[&arguments[..], &["--yes"]].concat()).ok();
     assert!(!home.path("back/extra").exists());

@@ -60,6 +60,12 @@ fn without_a_place_the_repository_goes_under_the_data_folder() {
         .env("XDG_DATA_HOME", home.path("data"));
     run(&mut command).ok();
     assert!(home.path("data/ownkey/repository/ownkey").exists());
+    let mut command = home.command(&["snapshots", "--json"]);
+    command
+        .env_remove("OWNKEY_REPOSITORY")
+        .env("XDG_DATA_HOME", home.path("data"));
+    let listed = run(&mut command).ok().json();
+    assert_eq!(listed.len(), 1, "afterwards nobody has to say where it is");
 }
 
 #[test]
@@ -67,6 +73,6 @@ fn a_mistake_in_the_paths_makes_no_repository() {
     let home = Home::new();
     home.run(&["setup", "--recovery-key-file", &home.text("kit.txt")])
         .ended(2)
-        .is_well_said();
+        .well_said();
     assert!(!home.path("repo").exists() && !home.path("kit.txt").exists());
 }

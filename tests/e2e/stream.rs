@@ -49,7 +49,7 @@ fn a_failing_command_leaves_no_snapshot() {
         .ended(1)
         .says("code 3")
         .says("no snapshot")
-        .is_well_said();
+        .well_said();
     assert!(home.run(&["snapshots", "--json"]).ok().json().is_empty());
 }
 
@@ -60,5 +60,5 @@ fn a_command_that_does_not_exist_is_a_mistake() {
     home.run(&arguments)
         .ended(2)
         .says("cannot start")
-        .is_well_said();
+        .well_said();
 }

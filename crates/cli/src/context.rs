@@ -43,10 +43,17 @@ impl Context {
         })
     }
 
-    /// Where the repository is: command line over environment over profile.
+    /// Where the repository is: command line over environment over profile; else the usual place,
+    /// if `setup` made one there.
     pub(crate) fn place(&self) -> Result<RepositoryUrl, Failure> {
-        self.place_if_told()?
-            .ok_or_else(|| Failure::usage("which repository?").hint(WHERE_HINT))
+        let usual = || folders::default_repository(args::environment()).ok();
+        match self.place_if_told()? {
+            Some(place) => Ok(place),
+            None => usual()
+                .filter(|folder| folder.is_dir())
+                .map(RepositoryUrl::Folder)
+                .ok_or_else(|| Failure::usage("which repository?").hint(WHERE_HINT)),
+        }
     }
 
     /// The same, if anybody told.

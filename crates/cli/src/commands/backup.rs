@@ -207,7 +207,7 @@ fn dry_run(cx: &Context, session: &Session, sources: &Sources) -> Result<Class, 
                 said(cx, "back up", &entry.path, None)?;
             }
             Event::Excluded { path, rule, .. } => {
-                said(cx, "leave out", &path, Some(&rule.to_string()))?
+                said(cx, "leave out", &path, Some(&rule.to_string()))?;
             }
             Event::Problem(problem) => {
                 problems += 1;
