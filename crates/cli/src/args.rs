@@ -106,7 +106,7 @@ pub(crate) fn grammar() -> clap::Command {
     let mut command = Cli::command();
     let listing = commands::listing(&command);
     command = command.help_template(format!(
-        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{listing}\n{{options}}\n\n\
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{listing}Options of every command:\n{{options}}\n\n\
          Exit codes: `ownkey help exit-codes`. One command: `ownkey help COMMAND`."
     ));
     command

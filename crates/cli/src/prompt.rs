@@ -5,12 +5,11 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::signals::Interrupt;
+use crate::signals::{Interrupt, is_readable};
 use crate::ui::sanitize;
 
 /// Longest answer, in bytes; a terminal's own line limit is 4,096.
@@ -107,23 +106,17 @@ impl<'a> Prompt<'a> {
         Ok(Zeroizing::new(text.to_owned()))
     }
 
-    /// Waits for input. A read would be restarted after a signal; a poll is not.
+    /// Waits for input, or for Ctrl-C.
     fn wait(&self) -> Result<(), Failure> {
         let stdin = io::stdin();
-        let pause = Timespec {
-            tv_sec: 0,
-            tv_nsec: 200_000_000,
-        };
         loop {
             if let Err(failure) = self.interrupt.check() {
                 // What is said next begins on a line of its own.
                 let _ = io::stderr().write_all(b"\n");
                 return Err(failure);
             }
-            match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&pause)) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => return Ok(()),
-                Err(error) => return Err(unreadable(&error.into())),
+            if is_readable(&stdin).map_err(|error| unreadable(&error))? {
+                return Ok(());
             }
         }
     }

@@ -4,14 +4,32 @@
 //! code 130. A second one ends the process at once: the repository is safe at any moment.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::exit::Class;
 use crate::failure::Failure;
+
+/// How long a wait for input lasts before the flag is looked at again.
+const PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 200_000_000,
+};
+
+/// Waits a little for input. A read would be restarted after a signal; this is not.
+pub(crate) fn is_readable(input: &impl AsFd) -> io::Result<bool> {
+    match poll(&mut [PollFd::new(input, PollFlags::IN)], Some(&PAUSE)) {
+        Ok(0) | Err(Errno::INTR) => Ok(false),
+        Ok(_) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
 
 /// Whether the user asked to stop.
 #[derive(Debug, Clone, Default)]

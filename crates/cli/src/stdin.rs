@@ -2,14 +2,16 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use ownkey_engine::backup::{self, Labels, Report};
 use ownkey_engine::monitor::Monitor;
 use ownkey_engine::repository::Repository;
 
 use crate::failure::Failure;
+use crate::signals::{Interrupt, is_readable};
 
 /// What to read instead of files.
 #[derive(Debug, clap::Args)]
@@ -79,35 +81,67 @@ impl Source {
         Ok(Self { name, command })
     }
 
-    /// Backs it up; a command that fails leaves no snapshot.
+    /// Backs it up; a command that fails leaves no snapshot, nor does Ctrl-C.
     pub(crate) fn back_up(
         &self,
         repository: &mut Repository,
         labels: &Labels,
-        monitor: &dyn Monitor,
+        (monitor, interrupt): (&dyn Monitor, &Interrupt),
     ) -> Result<Report, Failure> {
-        let Some(words) = &self.command else {
-            let mut content = io::stdin().lock();
-            let report = backup::run_stream(
-                repository,
-                &self.name,
-                &mut content,
-                &mut || Ok(()),
-                labels,
-                monitor,
-            );
-            return Ok(report?);
+        let mut running = self.command.as_deref().map(Running::start).transpose()?;
+        let mut content: Box<dyn Read> = match running.as_mut().and_then(Running::take_output) {
+            Some(output) => Box::new(Patient {
+                from: output,
+                interrupt,
+            }),
+            None => Box::new(Patient {
+                from: io::stdin(),
+                interrupt,
+            }),
         };
-        let (mut running, mut content) = Running::start(words)?;
+        let mut finish = || match running.as_mut() {
+            // The end of a pipe may be our Ctrl-C reaching the program at its other end.
+            _ if interrupt.is_raised() => Err(STOPPED.to_owned()),
+            Some(running) => running.finish(),
+            None => Ok(()),
+        };
         let report = backup::run_stream(
             repository,
             &self.name,
             &mut content,
-            &mut || running.finish(),
+            &mut finish,
             labels,
             monitor,
         );
-        Ok(report?)
+        report.map_err(|error| {
+            if interrupt.is_raised() {
+                Failure::interrupted()
+            } else {
+                error.into()
+            }
+        })
+    }
+}
+
+const STOPPED: &str = "stopped before the end";
+
+/// Reads what comes, and stops waiting when the user does.
+struct Patient<'a, F> {
+    from: F,
+    interrupt: &'a Interrupt,
+}
+
+impl<F: Read + AsFd> Read for Patient<'_, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.interrupt.is_raised() {
+                // Not `Interrupted`: that kind asks for another try.
+                return Err(io::Error::other(STOPPED));
+            }
+            if is_readable(&self.from)? {
+                return self.from.read(buffer);
+            }
+        }
     }
 }
 
@@ -118,28 +152,25 @@ struct Running {
 }
 
 impl Running {
-    fn start(words: &[OsString]) -> Result<(Self, impl Read + use<>), Failure> {
+    fn start(words: &[OsString]) -> Result<Self, Failure> {
         let (program, arguments) = words
             .split_first()
             .ok_or_else(|| Failure::usage("which command?"))?;
         let name = program.to_string_lossy().into_owned();
-        let mut child = Command::new(program)
+        let child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|error| Failure::usage(format!("cannot start {name}")).caused_by(&error))?;
-        let content = child
-            .stdout
-            .take()
-            .ok_or_else(|| Failure::other(format!("the output of {name} cannot be read")))?;
-        Ok((
-            Self {
-                name,
-                child: Some(child),
-            },
-            content,
-        ))
+        Ok(Self {
+            name,
+            child: Some(child),
+        })
+    }
+
+    fn take_output(&mut self) -> Option<ChildStdout> {
+        self.child.as_mut()?.stdout.take()
     }
 
     /// Waits for the end; anything but success makes the snapshot worthless.

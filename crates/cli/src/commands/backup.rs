@@ -60,7 +60,11 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
         let source = stdin::Source::new(&args.stdin, &args.what.paths)?;
         let mut session = Session::open(cx)?;
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
-        let report = source.back_up(&mut session.repository, &labels(cx, &args.what), &monitor)?;
+        let report = source.back_up(
+            &mut session.repository,
+            &labels(cx, &args.what),
+            (&monitor, &cx.interrupt),
+        )?;
         return summary(cx, &monitor, &report);
     }
     let sources = sources(cx, &args.what, PresetName::None)?;
