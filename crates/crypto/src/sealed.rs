@@ -171,14 +171,24 @@ impl Unverified {
     /// # Errors
     /// [`OpenError::NotAuthentic`] if not.
     pub fn verified_by(self, author: &PublicIdentity) -> Result<Opened, OpenError> {
+        self.verify(author)?;
+        Ok(self.opened)
+    }
+
+    /// Whether `author` signed these bytes under this name, for who has several in question.
+    #[must_use]
+    pub fn is_signed_by(&self, author: &PublicIdentity) -> bool {
+        self.verify(author).is_ok()
+    }
+
+    fn verify(&self, author: &PublicIdentity) -> Result<(), OpenError> {
         let SignedLabel { class, repo, name } = &self.label;
         let signed = Signed {
             class: *class,
             repo: *repo,
             name,
         };
-        author.verify_hash(&signed, &self.signed_hash, &self.signature)?;
-        Ok(self.opened)
+        author.verify_hash(&signed, &self.signed_hash, &self.signature)
     }
 }
 
