@@ -103,3 +103,13 @@ fn key_list_shows_this_machine_and_the_ways_back() {
     assert_eq!(kinds.iter().filter(|kind| **kind == "device").count(), 1);
     assert_eq!(kinds.iter().filter(|kind| **kind == "recovery").count(), 2);
 }
+
+#[test]
+fn a_machine_without_a_key_of_its_own_is_told_whose_it_writes_with() {
+    let home = Home::with_snapshot();
+    run(&mut home.elsewhere(&["backup", "src"]))
+        .ok()
+        .says("that of the password")
+        .well_said();
+    assert_eq!(home.run(&["snapshots", "--json"]).ok().json().len(), 2);
+}

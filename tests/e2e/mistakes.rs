@@ -204,6 +204,33 @@ fn a_full_disk_is_code_16_and_what_was_stored_stays() {
         .ok();
 }
 
+#[test]
+fn a_storage_that_was_rolled_back_is_code_14_and_nothing_is_written_to_it() {
+    let home = Home::with_snapshot();
+    let copied = Command::new("cp")
+        .args(["-a", &home.text("repo"), &home.text("older")])
+        .status();
+    assert!(copied.expect("cp").success());
+    home.run(&["backup", "src"]).ok();
+    std::fs::rename(home.path("repo"), home.path("newer")).expect("a rename");
+    std::fs::rename(home.path("older"), home.path("repo")).expect("a rename");
+    for command in [&["snapshots"][..], &["backup", "src"], &["check"]] {
+        home.run(command)
+            .ended(14)
+            .says("do not delete anything")
+            .well_said();
+    }
+}
+
+#[test]
+fn another_repository_at_the_same_place_is_code_14() {
+    let home = Home::with_snapshot();
+    std::fs::rename(home.path("repo"), home.path("old")).expect("a rename");
+    let kit = home.text("kit2.txt");
+    run(&mut home.elsewhere(&["init", "--kdf-memory", "64", "--recovery-key-file", &kit])).ok();
+    home.run(&["snapshots"]).ended(14).well_said();
+}
+
 struct Unmount(String);
 
 impl Drop for Unmount {

@@ -70,7 +70,9 @@ fn misread(error: &clap::Error) -> Class {
 
 /// clap's text in the program's own form: its first lines are the error, its tips are hints.
 fn from_clap(text: &str) -> Failure {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let is_worth_saying =
+        |line: &&str| !line.is_empty() && !line.starts_with("For more information");
+    let mut lines = text.lines().map(str::trim).filter(is_worth_saying);
     let first = lines.next().unwrap_or("the command line makes no sense");
     let mut message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
     let mut hints = Vec::new();
@@ -108,6 +110,15 @@ mod tests {
             "{failure:?}"
         );
         assert_eq!(failure.class, Class::Usage);
+    }
+
+    #[test]
+    fn a_wrong_value_is_said_in_one_sentence() {
+        let failure = misread_as(&["ownkey", "check", "--read-data-subset", "3/2"]);
+        assert!(
+            failure.message.ends_with("write for example 2/5"),
+            "{failure:?}"
+        );
     }
 
     #[test]

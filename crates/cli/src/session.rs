@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ownkey_engine::environment::Environment;
+use ownkey_engine::format::roster::Role;
 use ownkey_engine::monitor::Monitor;
 use ownkey_engine::repository::{self, Credential, Repository};
 use ownkey_engine::{Class as EngineClass, Error};
@@ -89,6 +90,18 @@ pub(crate) fn new_storage(
 /// A storage's error, which the engine's table maps like its own.
 pub(crate) fn storage_failure(error: StorageError) -> Failure {
     Error::from(error).into()
+}
+
+/// Says so where a machine writes without a key of its own.
+pub(crate) fn note_borrowed_identity(cx: &Context, repository: &Repository) {
+    let me = repository.me();
+    let borrowed = repository.roster().member(&me);
+    if let Some(member) = borrowed.filter(|member| member.role == Role::Recovery) {
+        cx.ui.note(&format!(
+            "this machine has no key of its own in this repository and writes with that of the {}",
+            member.label
+        ));
+    }
 }
 
 /// Wrong answers on a terminal before the program gives up.

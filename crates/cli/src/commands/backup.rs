@@ -13,7 +13,7 @@ use crate::context::{Context, absolute, host_name, user_name};
 use crate::excludes::{self, ExcludeArgs, PresetName};
 use crate::exit::Class;
 use crate::failure::Failure;
-use crate::session::Session;
+use crate::session::{Session, note_borrowed_identity};
 use crate::stdin::{self, StdinArgs};
 use crate::ui::progress::{Progress, Work};
 use crate::ui::{json as lines, sanitize, show};
@@ -59,6 +59,7 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
         }
         let source = stdin::Source::new(&args.stdin, &args.what.paths)?;
         let mut session = Session::open(cx)?;
+        note_borrowed_identity(cx, &session.repository);
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
         let report = source.back_up(
             &mut session.repository,
@@ -72,6 +73,7 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
     if args.dry_run {
         return dry_run(cx, &session, &sources);
     }
+    note_borrowed_identity(cx, &session.repository);
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
     let report = backup::run(
         &mut session.repository,
