@@ -1,7 +1,11 @@
 //! The engine through its public face, over storages in memory and real trees of files.
 
+mod attacks;
 mod backup;
+mod browse;
+mod canary;
 mod case;
 mod check;
+mod hook;
 mod restore;
 mod world;

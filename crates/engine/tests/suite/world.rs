@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ownkey_crypto::{Random, RandomFailed};
+use ownkey_engine::Result;
 use ownkey_engine::backup::{self, Labels, Report, Sources};
 use ownkey_engine::environment::Environment;
 use ownkey_engine::format::time::{Clock, Timestamp};
 use ownkey_engine::monitor::{Monitor, Problem};
 use ownkey_engine::repository::{self, Credential, Founded, Founding, Repository};
 use ownkey_engine::source::{Excludes, Selection, WalkOptions};
-use ownkey_engine::Result;
 use ownkey_storage::Storage;
 use ownkey_testkit::SeededRandom;
 use tempfile::TempDir;
@@ -29,7 +29,9 @@ impl TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        let since_1970 = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
+        let since_1970 = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .map_or(0, |elapsed| elapsed.as_secs());
         let now = i64::try_from(since_1970).unwrap_or(0) + 60 + self.0.load(Ordering::Relaxed);
         Timestamp::new(now, 0).expect("no nanoseconds")
     }
@@ -37,6 +39,12 @@ impl Clock for TestClock {
 
 /// Randomness that is the same in every run.
 pub(crate) struct TestRandom(Mutex<SeededRandom>);
+
+impl TestRandom {
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(Mutex::new(SeededRandom::new(seed)))
+    }
+}
 
 impl Random for TestRandom {
     fn fill(&self, out: &mut [u8]) -> std::result::Result<(), RandomFailed> {
@@ -55,11 +63,17 @@ pub(crate) struct Heard {
 
 impl Monitor for Heard {
     fn problem(&self, problem: &Problem) {
-        self.problems.lock().expect("no test panics here").push(problem.clone());
+        self.problems
+            .lock()
+            .expect("no test panics here")
+            .push(problem.clone());
     }
 
     fn note(&self, text: &str) {
-        self.notes.lock().expect("no test panics here").push(text.to_owned());
+        self.notes
+            .lock()
+            .expect("no test panics here")
+            .push(text.to_owned());
     }
 }
 
@@ -75,16 +89,25 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .build()
+            .expect("a runtime");
         let clock = Arc::<TestClock>::default();
         let environment = Environment {
             clock: clock.clone(),
-            random: Arc::new(TestRandom(Mutex::new(SeededRandom::new(seed)))),
+            random: Arc::new(TestRandom::of(seed)),
             state: folder.path().join("state"),
             cache: folder.path().join("cache"),
             runtime: runtime.handle().clone(),
         };
-        Self { folder, environment, clock, monitor: Heard::default(), runtime }
+        Self {
+            folder,
+            environment,
+            clock,
+            monitor: Heard::default(),
+            runtime,
+        }
     }
 
     pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
@@ -99,12 +122,21 @@ impl World {
     }
 
     pub(crate) fn init(&self, storage: &Arc<dyn Storage>) -> Founded {
-        let founding = Founding { device_label: "test machine".to_owned(), password: None };
-        repository::init(&self.environment, storage, &founding, &self.monitor).expect("a new repository")
+        let founding = Founding {
+            device_label: "test machine".to_owned(),
+            password: None,
+        };
+        repository::init(&self.environment, storage, &founding, &self.monitor)
+            .expect("a new repository")
     }
 
     pub(crate) fn open(&self, storage: &Arc<dyn Storage>) -> Result<Repository> {
-        repository::open(&self.environment, storage, Credential::Device, &self.monitor)
+        repository::open(
+            &self.environment,
+            storage,
+            Credential::Device,
+            &self.monitor,
+        )
     }
 
     pub(crate) fn try_backup(&self, repository: &mut Repository, path: &Path) -> Result<Report> {
@@ -113,7 +145,12 @@ impl World {
             excludes: Excludes::builder(),
             walk: WalkOptions::default(),
         };
-        let labels = Labels { host: "test-host".into(), user: "tester".into(), version: "test".into(), ..Labels::default() };
+        let labels = Labels {
+            host: "test-host".into(),
+            user: "tester".into(),
+            version: "test".into(),
+            ..Labels::default()
+        };
         backup::run(repository, &sources, &labels, &self.monitor)
     }
 
