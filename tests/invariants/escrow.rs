@@ -152,29 +152,31 @@ fn secrets_of_the_core_cannot_be_cloned_printed_or_serialised() {
                     source.path
                 );
             }
-            let Some(at) = source.code.find(&format!("pub struct {secret}")) else {
-                continue;
-            };
-            let name_ends =
-                source.code[at + 11 + secret.len()..].starts_with(['(', ' ', '<', '{', ';']);
-            let attributes: Vec<&str> = source.code[..at]
-                .lines()
-                .rev()
-                .take_while(|line| line.trim().is_empty() || line.trim().starts_with("#["))
-                .collect();
-            let derived = attributes.iter().any(|line| {
-                line.contains("derive(")
-                    && ["Clone", "Debug", "PartialEq"]
-                        .iter()
-                        .any(|leak| line.contains(leak))
-            });
-            assert!(
-                !name_ends || !derived,
-                "{}: {secret} derives what it must not",
-                source.path
-            );
+            for (at, start) in source.code.match_indices(&format!("pub struct {secret}")) {
+                let name_ends =
+                    source.code[at + start.len()..].starts_with(['(', ' ', '<', '{', ';']);
+                let derived = attributes_before(&source.code[..at]).iter().any(|line| {
+                    line.contains("derive(")
+                        && ["Clone", "Debug", "PartialEq"]
+                            .iter()
+                            .any(|leak| line.contains(leak))
+                });
+                assert!(
+                    !name_ends || !derived,
+                    "{}: {secret} derives what it must not",
+                    source.path
+                );
+            }
         }
     }
+}
+
+/// The attributes of the item that `code` ends before.
+fn attributes_before(code: &str) -> Vec<&str> {
+    code.lines()
+        .rev()
+        .take_while(|line| line.trim().is_empty() || line.trim().starts_with("#["))
+        .collect()
 }
 
 #[test]

@@ -163,26 +163,23 @@ struct Package {
 }
 
 fn packages() -> Vec<Package> {
+    let metadata = metadata(&["--no-deps"]);
+    let list = metadata["packages"].as_array().expect("packages");
+    list.iter().map(package).collect()
+}
+
+/// What cargo says of the workspace, without asking anybody else.
+pub(crate) fn metadata(more: &[&str]) -> Value {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let output = Command::new(cargo)
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--no-deps",
-            "--offline",
-        ])
+        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(more)
         .current_dir(root())
         .output()
         .expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let list = metadata["packages"].as_array().expect("packages");
-    list.iter().map(package).collect()
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 fn package(value: &Value) -> Package {
@@ -320,7 +317,7 @@ fn names_are_said_only_where_they_belong() {
             let allowed = |place: &&str| {
                 source.path == **place || (place.ends_with('/') && source.is_in(place))
             };
-            source.is_in(&format!("{folder}/")) && !places.iter().any(|place| allowed(&place))
+            source.is_in(&format!("{folder}/")) && !places.iter().any(|place| allowed(place))
         };
         let paths = |source: &Source| {
             // A crate is meant, not a module or a field of that name.

@@ -7,6 +7,7 @@ mod airlock;
 mod escrow;
 mod exceptions;
 mod layering;
+mod licences;
 mod modules;
 mod papers;
 mod sources;
