@@ -225,3 +225,20 @@ fn an_interrupted_stream_is_code_130_and_leaves_no_snapshot() {
     drop(input);
     assert!(home.run(&["snapshots", "--json"]).ok().json().is_empty());
 }
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let home = Home::new();
+    for (value, coloured) in [("", true), ("1", false)] {
+        let mut command = home.command(&["snapshots"]);
+        command.env("TERM", "xterm").env("NO_COLOR", value);
+        let Some(terminal) = Terminal::start(&command) else {
+            return;
+        };
+        let (code, shown) = terminal.end();
+        assert_eq!(code, Some(10), "{shown}");
+        assert_eq!(shown.contains('\x1b'), coloured, "{shown:?}");
+    }
+    let piped = run(home.command(&["snapshots"]).env("TERM", "xterm")).ended(10);
+    assert!(!piped.err.contains('\x1b'));
+}

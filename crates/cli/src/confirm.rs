@@ -3,15 +3,54 @@
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::prompt::Prompt;
+
+/// Shows the kit and has parts of the key typed back; shows it once more if that fails.
+pub(crate) fn by_hand(
+    prompt: &Prompt<'_>,
+    key: &str,
+    kit: &str,
+    random: [u8; ASKED],
+) -> Result<(), Failure> {
+    let chosen = choose(key.split('-').count(), random);
+    for _ in 0..2 {
+        prompt.show(kit)?;
+        prompt.show("Write the recovery key down, or print this. Then type parts of it back.")?;
+        if all_groups(prompt, key, &chosen)? {
+            return Ok(());
+        }
+    }
+    Err(unconfirmed())
+}
+
+fn all_groups(prompt: &Prompt<'_>, key: &str, chosen: &[usize]) -> Result<bool, Failure> {
+    for number in chosen {
+        if !one_group(prompt, key, *number)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn one_group(prompt: &Prompt<'_>, key: &str, number: usize) -> Result<bool, Failure> {
+    for _ in 0..TRIES {
+        let typed = prompt.ask(&format!("group {number} of the recovery key: "))?;
+        if is_group(key, number, &typed) {
+            return Ok(true);
+        }
+        prompt.show("that is another one; count the groups from the left, beginning with 1")?;
+    }
+    Ok(false)
+}
 
 /// Groups asked for. Two of seven cannot be remembered by chance from a glance at the screen.
 pub(crate) const ASKED: usize = 2;
 
 /// Wrong answers before the kit is shown once more.
-pub(crate) const TRIES: usize = 3;
+const TRIES: usize = 3;
 
 /// Chooses which groups (from 1) are asked for, different ones, out of `groups`.
-pub(crate) fn choose(groups: usize, random: [u8; ASKED]) -> Vec<usize> {
+fn choose(groups: usize, random: [u8; ASKED]) -> Vec<usize> {
     let mut left: Vec<usize> = (1..=groups).collect();
     let mut chosen: Vec<usize> = random
         .into_iter()
@@ -25,7 +64,7 @@ pub(crate) fn choose(groups: usize, random: [u8; ASKED]) -> Vec<usize> {
 }
 
 /// Whether what was typed is group `number` of the key, read as generously as the key itself.
-pub(crate) fn is_group(key: &str, number: usize, typed: &str) -> bool {
+fn is_group(key: &str, number: usize, typed: &str) -> bool {
     let wanted = number
         .checked_sub(1)
         .and_then(|place| key.split('-').nth(place));

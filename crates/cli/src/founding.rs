@@ -13,7 +13,7 @@ use crate::clock;
 use crate::confirm;
 use crate::context::{Context, host_name};
 use crate::failure::Failure;
-use crate::keys::{KdfCost, KitSecret, Password};
+use crate::keys::{KdfCost, KitSecret, Password, Random};
 use crate::kit::{self, Kit, Pin, SecretFile};
 use crate::location::RepositoryUrl;
 use crate::phrase;
@@ -135,7 +135,7 @@ pub(crate) fn found(
         groups,
         kit_secret.as_ref(),
     )?;
-    hand_over(cx, prompt.as_ref(), files, &kit)?;
+    hand_over(prompt.as_ref(), files, &kit, &*random)?;
     announce(cx, &session, wishes)?;
     Ok(session)
 }
@@ -172,7 +172,7 @@ fn choose_password(
     cx: &Context,
     prompt: Option<&Prompt<'_>>,
     weak: Weak,
-    random: &dyn crate::keys::Random,
+    random: &dyn Random,
 ) -> Result<Zeroizing<String>, Failure> {
     if let Some(password) = cx.secret(PASSWORD)? {
         strength::judge(&password, weak)?;
@@ -239,10 +239,10 @@ fn make_kit(
 
 /// Gives the kit to its owner: into files, or onto the screen and back through the keyboard.
 fn hand_over(
-    cx: &Context,
     prompt: Option<&Prompt<'_>>,
     files: Files,
     kit: &Kit,
+    random: &dyn Random,
 ) -> Result<(), Failure> {
     let text = kit::text(kit);
     if let Some(page) = files.page {
@@ -250,44 +250,15 @@ fn hand_over(
     }
     match (files.text, prompt) {
         (Some(file), _) => file.write(&text),
-        (None, Some(prompt)) => confirm(cx, prompt, kit, &text),
+        (None, Some(prompt)) => {
+            let mut drawn = [0; confirm::ASKED];
+            random
+                .fill(&mut drawn)
+                .map_err(|error| no_randomness(&error))?;
+            confirm::by_hand(prompt, &kit.recovery_key, &text, drawn)
+        }
         (None, None) => Err(confirm::unconfirmed()),
     }
-}
-
-fn confirm(cx: &Context, prompt: &Prompt<'_>, kit: &Kit, text: &str) -> Result<(), Failure> {
-    let mut random = [0u8; confirm::ASKED];
-    let room = cx.engine()?;
-    room.environment
-        .random
-        .fill(&mut random)
-        .map_err(|error| no_randomness(&error))?;
-    let groups = kit.recovery_key.split('-').count();
-    for _ in 0..2 {
-        prompt.show(&format!(
-            "\n{text}\nWrite the recovery key down, or print this. Then type parts of it back."
-        ))?;
-        if confirm::choose(groups, random)
-            .into_iter()
-            .try_fold(true, |all, number| {
-                Ok::<_, Failure>(all && confirm_group(prompt, kit, number)?)
-            })?
-        {
-            return Ok(());
-        }
-    }
-    Err(confirm::unconfirmed())
-}
-
-fn confirm_group(prompt: &Prompt<'_>, kit: &Kit, number: usize) -> Result<bool, Failure> {
-    for _ in 0..confirm::TRIES {
-        let typed = prompt.ask(&format!("group {number} of the recovery key: "))?;
-        if confirm::is_group(&kit.recovery_key, number, &typed) {
-            return Ok(true);
-        }
-        prompt.show("that is another one; count the groups from the left, beginning with 1")?;
-    }
-    Ok(false)
 }
 
 fn announce(cx: &Context, session: &Session, wishes: &Wishes) -> Result<(), Failure> {

@@ -34,11 +34,12 @@ impl<'a> Prompt<'a> {
     /// Shows lines before a question. They may hold a secret that the user must write down, so
     /// they go to the terminal and nowhere else.
     pub(crate) fn show(&self, text: &str) -> Result<(), Failure> {
-        let lines: Vec<String> = text.lines().map(sanitize::text).collect();
-        let shown = Zeroizing::new(lines.join("\n") + "\n");
-        io::stderr()
-            .write_all(shown.as_bytes())
-            .map_err(|error| unreadable(&error))
+        let mut terminal = io::stderr();
+        for line in text.lines() {
+            let line = Zeroizing::new(sanitize::text(line));
+            writeln!(terminal, "{}", line.as_str()).map_err(|error| unreadable(&error))?;
+        }
+        Ok(())
     }
 
     /// Asks for something that may be seen.
