@@ -212,8 +212,11 @@ impl<'b> NodeStream<'b> {
                 .left
                 .checked_sub(chunk.len() as u64)
                 .ok_or_else(bad_list)?;
-            self.ready
-                .extend(reader.push(chunk).map_err(|source| bad_tree(&id, &source))?);
+            self.ready.extend(
+                reader
+                    .push(chunk)
+                    .map_err(|source| bad_tree(&id, &source))?,
+            );
             return Ok(true);
         }
         let ended = self

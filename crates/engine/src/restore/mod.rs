@@ -20,6 +20,7 @@
 mod filter;
 mod finish;
 pub(crate) mod layout;
+mod level;
 mod pipeline;
 mod planner;
 mod report;

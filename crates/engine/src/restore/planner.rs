@@ -5,18 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::filter::{EntryKind, Verdict};
-use super::finish::LeftDir;
 use super::layout::Layout;
+use super::level::{Contents, Folder, Level, look, make_folder};
 use super::window::{Job, Link, Window, full};
 use super::{Extras, Restorer, lock, pipeline};
 use crate::chunks::is_damage;
 use crate::error::Result;
 use crate::format::name::Name;
-use crate::format::node::{Metadata, Node, NodeKind, Stream};
+use crate::format::node::{Node, NodeKind, Stream};
 use crate::list::{Start, Step, Walk, join};
 use crate::monitor::Figure;
-use crate::source::{Kind, Stat};
-use crate::target::{Decision, Made, TargetError};
+use crate::source::Stat;
+use crate::target::Decision;
 use crate::tree::Found;
 
 /// Restores everything from `start` but what has to wait for the end.
@@ -53,61 +53,6 @@ struct Planner<'r, 'a> {
     /// The directories around where the walk is, the target first.
     levels: Vec<Level>,
     window: Window,
-}
-
-/// A directory the walk is in.
-struct Level {
-    path: Arc<[Name]>,
-    /// Its node without its content; none for the target.
-    node: Option<Box<Node>>,
-    verdict: Verdict,
-    folder: Folder,
-    /// Names the snapshot has in it, where others are to be removed.
-    names: Option<HashSet<Name>>,
-}
-
-/// Whether a directory is there to put something in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Folder {
-    /// Nothing in it was wanted yet.
-    Virtual,
-    There {
-        contents: Contents,
-    },
-    /// Like that, and it keeps its own metadata.
-    Kept {
-        contents: Contents,
-    },
-    /// It cannot be made, or must not be.
-    Blocked,
-}
-
-/// What may be in a directory already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Contents {
-    /// Nothing: this restore made it.
-    None,
-    Some,
-}
-
-impl Level {
-    /// What is left to do about it after everything in it.
-    fn left(self, metadata: Option<Metadata>) -> Option<LeftDir> {
-        let metadata = metadata.filter(|_| matches!(self.folder, Folder::There { .. }));
-        let usable = matches!(self.folder, Folder::There { .. } | Folder::Kept { .. });
-        let Self {
-            path,
-            verdict,
-            names,
-            ..
-        } = self;
-        (usable && (metadata.is_some() || names.is_some())).then(|| LeftDir {
-            path: path.to_vec(),
-            metadata,
-            verdict,
-            names,
-        })
-    }
 }
 
 impl Planner<'_, '_> {
@@ -385,68 +330,4 @@ impl Planner<'_, '_> {
         }
         self.restorer.stopped()
     }
-}
-
-/// What is there under a name; nothing needs to be asked where this restore made the directory.
-fn look(restorer: &Restorer<'_>, level: &Level, name: &Name) -> Result<Option<Stat>, TargetError> {
-    match level.folder {
-        Folder::There {
-            contents: Contents::None,
-        }
-        | Folder::Kept {
-            contents: Contents::None,
-        } => Ok(None),
-        _ if restorer.tree.is_none() => Ok(None),
-        _ => restorer.dir(&level.path)?.look(name),
-    }
-}
-
-fn make_folder(
-    restorer: &Restorer<'_>,
-    parent: &Level,
-    level: &Level,
-) -> Result<Folder, TargetError> {
-    let (Some(node), false) = (&level.node, parent.folder == Folder::Blocked) else {
-        return Ok(Folder::Blocked);
-    };
-    let existing = look(restorer, parent, &node.name)?;
-    let is_directory = existing.is_some_and(|stat| stat.kind == Kind::Directory);
-    let decision = restorer
-        .options
-        .overwrite
-        .decide(existing.as_ref(), node, restorer.trust);
-    match decision {
-        Decision::Skip if is_directory => {
-            return Ok(Folder::Kept {
-                contents: Contents::Some,
-            });
-        }
-        Decision::Skip => {
-            restorer.tally.add(&restorer.tally.skipped, 1);
-            return Ok(Folder::Blocked);
-        }
-        Decision::Write | Decision::Keep | Decision::Compare => {}
-    }
-    restorer.tally.add(&restorer.tally.directories, 1);
-    if restorer.is_dry() {
-        let contents = if is_directory {
-            Contents::Some
-        } else {
-            Contents::None
-        };
-        return Ok(Folder::There { contents });
-    }
-    let above = restorer.dir(&parent.path)?;
-    let (dir, made) = above.make_dir(&node.name, restorer.options.overwrite.replace())?;
-    Ok(match made {
-        Made::New => Folder::There {
-            contents: Contents::None,
-        },
-        Made::Existing(_) => {
-            restorer.sweep(&dir);
-            Folder::There {
-                contents: Contents::Some,
-            }
-        }
-    })
 }
