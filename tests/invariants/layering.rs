@@ -317,7 +317,7 @@ fn names_are_said_only_where_they_belong() {
             let allowed = |place: &&str| {
                 source.path == **place || (place.ends_with('/') && source.is_in(place))
             };
-            source.is_in(&format!("{folder}/")) && !places.iter().any(|place| allowed(place))
+            source.is_in(&format!("{folder}/")) && !places.iter().any(allowed)
         };
         let paths = |source: &Source| {
             // A crate is meant, not a module or a field of that name.
