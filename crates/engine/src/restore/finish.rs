@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use ownkey_crypto::{ObjectHash, object_hash};
+
 use super::filter::{EntryKind, Verdict};
 use super::window::{Link, Source, full};
 use super::{Extras, Restorer, lock};
 use crate::error::Result;
 use crate::format::name::Name;
-use crate::format::node::{Metadata, NodeKind};
-use crate::list::join;
+use crate::format::node::{Extents, Metadata, Node, NodeKind};
+use crate::format::tree::extents_to_bytes;
+use crate::list::{join, key};
 use crate::source::Kind;
 use crate::target::{LinkSource, Partials, TargetDir, TargetError, remove_extra};
 
@@ -27,10 +30,46 @@ pub(super) struct LeftDir {
     pub(super) names: Option<HashSet<Name>>,
 }
 
+/// What two names of one inode have in common.
+fn identity(kind: &NodeKind) -> ObjectHash {
+    match kind {
+        NodeKind::File {
+            size,
+            content,
+            extents,
+        } => {
+            // The content of a file with holes says nothing about where they are.
+            let holes = match extents {
+                None => Vec::new(),
+                Some(Extents::Inline(list)) => extents_to_bytes(list),
+                Some(Extents::Listed(list)) => key(list).as_bytes().to_vec(),
+            };
+            object_hash(&[&size.to_le_bytes()[..], key(content).as_bytes(), &holes].concat())
+        }
+        NodeKind::Symlink { target } => object_hash(&[&b"link "[..], target].concat()),
+        other => object_hash(format!("{other:?}").as_bytes()),
+    }
+}
+
 /// What an owner needs to open a directory and look names up in it.
 const OWNER_ENTERS: u32 = 0o500;
 
 impl Restorer<'_> {
+    /// Takes an entry out of its hard-link group if it is not what the group's first entry is: a
+    /// link would give it that one's content, whatever the snapshot says of its own.
+    pub(super) fn check_group(&self, dir: &[Name], node: &mut Node) {
+        let Some(group) = node.metadata.link_group else {
+            return;
+        };
+        let identity = identity(&node.kind);
+        if *lock(&self.groups).entry(group).or_insert(identity) != identity {
+            node.metadata.link_group = None;
+            let message = "the snapshot says that it is one inode with something else, and it is \
+                           not: it was restored on its own";
+            self.problem(&full(dir, &node.name), message.to_owned());
+        }
+    }
+
     /// Makes a hard link; gives it back if its content has to be restored instead.
     pub(super) fn link(&self, link: Link) -> Option<Link> {
         let Some(source) = lock(&self.sources).get(&link.group).cloned() else {

@@ -31,7 +31,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ownkey_crypto::NameKeys;
+use ownkey_crypto::{NameKeys, ObjectHash};
 
 use crate::error::{Error, Result};
 use crate::format::entry::PackName;
@@ -158,6 +158,7 @@ pub fn run(
         fatal: Mutex::default(),
         damaged_packs: Mutex::default(),
         sources: Mutex::default(),
+        groups: Mutex::default(),
         late: Mutex::default(),
         deferred: Mutex::default(),
     };
@@ -195,6 +196,8 @@ pub(super) struct Restorer<'a> {
     damaged_packs: Mutex<BTreeSet<PackName>>,
     /// First restored names of hard-link groups.
     sources: Mutex<HashMap<u64, Source>>,
+    /// What the first entry of each group is.
+    groups: Mutex<HashMap<u64, ObjectHash>>,
     late: Mutex<Vec<LateFlags>>,
     deferred: Mutex<Vec<LeftDir>>,
 }

@@ -170,12 +170,13 @@ impl Planner<'_, '_> {
     }
 
     /// Something that is not a directory, in a directory that is there.
-    fn place(&mut self, node: Box<Node>) -> Result<()> {
+    fn place(&mut self, mut node: Box<Node>) -> Result<()> {
         let restorer = self.restorer;
         let Some(level) = self.levels.last() else {
             return Ok(());
         };
         let dir = Arc::clone(&level.path);
+        restorer.check_group(&dir, &mut node);
         if let NodeKind::File { size, .. } = node.kind {
             restorer.monitor.count(Figure::FilesFound, 1);
             restorer.monitor.count(Figure::BytesFound, size);
@@ -195,6 +196,10 @@ impl Planner<'_, '_> {
             existing,
         ) {
             (Decision::Skip, _) => restorer.tally.add(&restorer.tally.skipped, 1),
+            // Its content may be right, but it is to be another name of what was restored.
+            (Decision::Keep | Decision::Compare, _) if self.is_link(&node) => {
+                self.write(dir, node)?;
+            }
             (Decision::Keep, Some(stat)) => self.keep(&dir, &node, &stat),
             (Decision::Compare, Some(stat)) => match self.compare(&dir, &node, &stat)? {
                 true => self.keep(&dir, &node, &stat),
@@ -256,7 +261,7 @@ impl Planner<'_, '_> {
             return Ok(());
         }
         if let Some(group) = node.metadata.link_group
-            && (self.window.groups.contains(&group) || lock(&restorer.sources).contains_key(&group))
+            && self.is_link(&node)
         {
             self.window.links.push(Link { dir, node, group });
             return Ok(());
@@ -276,6 +281,13 @@ impl Planner<'_, '_> {
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Whether an earlier name of the same inode is restored, or about to be.
+    fn is_link(&self, node: &Node) -> bool {
+        node.metadata.link_group.is_some_and(|group| {
+            self.window.groups.contains(&group) || lock(&self.restorer.sources).contains_key(&group)
+        })
     }
 
     fn would_write(&self, node: &Node) {

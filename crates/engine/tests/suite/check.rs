@@ -299,9 +299,10 @@ fn a_missing_slot_and_a_missing_grant_are_found() {
 #[test]
 fn files_of_every_snapshot_are_named_with_their_snapshot() {
     let case = large(31);
+    let shared = case.packs("data/")[0].clone();
     write(&case.source.join("more"), b"more");
     case.world.backup(&mut case.repository(), &case.source);
-    case.lying.tell(Lie::Hide(case.packs("data/")[0].clone()));
+    case.lying.tell(Lie::Hide(shared));
     let (report, _) = run(&case, ReadData::No);
     let snapshots: BTreeSet<_> = report
         .concerned

@@ -112,6 +112,40 @@ fn a_second_restore_of_what_is_there_writes_nothing() {
 }
 
 #[test]
+fn names_of_one_file_become_one_again_also_where_copies_look_right() {
+    let case = Case::new(18, |source| {
+        write(&source.join("a"), b"content");
+        std::fs::hard_link(source.join("a"), source.join("b")).unwrap();
+        std::fs::create_dir(source.join("c")).unwrap();
+        std::fs::hard_link(source.join("a"), source.join("c/d")).unwrap();
+    });
+    let target = case.world.path("target");
+    case.restore(&case.options(&target));
+    let modified = std::fs::metadata(target.join("a"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    for name in ["a", "b"] {
+        std::fs::remove_file(target.join(name)).unwrap();
+        write(&target.join(name), b"content");
+        let file = std::fs::File::options()
+            .write(true)
+            .open(target.join(name))
+            .unwrap();
+        file.set_modified(modified).unwrap();
+    }
+    let overwrite = Overwrite::IfChanged;
+    let (report, heard) = case.restore(&RestoreOptions {
+        overwrite,
+        ..case.options(&target)
+    });
+    assert_eq!(problems(&heard), Vec::<String>::new());
+    assert_eq!((report.unchanged, report.files), (1, 2), "{report:?}");
+    let inodes = ["a", "b", "c/d"].map(|name| std::fs::metadata(target.join(name)).unwrap().ino());
+    assert!(inodes.iter().all(|inode| *inode == inodes[0]), "{inodes:?}");
+}
+
+#[test]
 fn a_restore_after_an_interrupted_one_believes_no_size_and_time() {
     let case = Case::new(7, |source| write(&source.join("f"), b"the real content"));
     let target = case.world.path("target");
