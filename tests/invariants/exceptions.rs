@@ -29,16 +29,6 @@ pub(crate) const CYCLES: &[(&str, &[&str], &str)] = &[
         "`Class` and `Label` live beside the header's layout; a file of their own unties it",
     ),
     (
-        "engine",
-        &["check", "list", "restore", "tree"],
-        "reading a tree asks what a check found damaged; keeping that record beside the state unties it",
-    ),
-    (
-        "engine",
-        &["monitor", "source"],
-        "a walk tells problems, and the monitor hears of exclude rules; `Problem` in a file of its own unties it",
-    ),
-    (
         "model",
         &["checks", "model"],
         "the properties are stated over the model that lists them",

@@ -1,7 +1,6 @@
 //! The library's one voice: progress, problems and cancellation.
 
-use std::path::PathBuf;
-
+pub use crate::problem::Problem;
 use crate::source::Rule;
 
 /// Hears what a verb does. The program shows it; tests record it.
@@ -47,15 +46,6 @@ pub enum Figure {
     BytesRestored,
     /// Objects checked (a number).
     ObjectsChecked,
-}
-
-/// Something that went wrong with one path while the verb went on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The path concerned, as the user would name it.
-    pub path: PathBuf,
-    /// What could not be done, and why.
-    pub message: String,
 }
 
 /// Ignores everything: for callers with nobody to tell. Problems still count in reports.

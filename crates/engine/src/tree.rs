@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ownkey_crypto::{ChunkId, ChunkType, Opened};
 
-use crate::check::known_damage;
+use crate::damage::known_damage;
 use crate::chunks::{Chunks, Frame};
 use crate::error::{Error, Result};
 use crate::format::node::{Extent, Extents, Node, NodeKind, Stream};

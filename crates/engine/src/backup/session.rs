@@ -15,7 +15,7 @@ use super::stream::{Cutter, StreamWriter, list};
 use super::trees::{Tally, Trees};
 use super::walker::Known;
 use super::{Relied, Report, may_write, sources_key};
-use crate::check::known_damage;
+use crate::damage::known_damage;
 use crate::error::{Error, Result};
 use crate::format::entry::{Event, LogPosition, PackName};
 use crate::format::layout;
@@ -303,6 +303,8 @@ impl<'r> Session<'r> {
             return Ok(None);
         }
         self.put(Event::Confirm(backup), None)?;
+        // A removal since the look may void what was just said: not acknowledged before this.
+        self.repository.look(self.monitor)?;
         Ok(Some(self.report(backup)))
     }
 

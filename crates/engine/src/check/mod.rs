@@ -7,7 +7,6 @@
 
 mod concerned;
 mod data;
-mod known_damage;
 mod logs;
 mod objects;
 mod report;
@@ -18,6 +17,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use ownkey_crypto::{ChunkId, ChunkType, ObjectHash};
 use ownkey_storage::{ObjectMeta, Prefix};
 
+use crate::damage;
 use crate::error::{Error, Result};
 use crate::format::entry::PackName;
 use crate::format::layout::{self, Object};
@@ -26,7 +26,6 @@ use crate::monitor::{Figure, Monitor};
 use crate::repository::Repository;
 use crate::tree::Browser;
 
-pub(crate) use known_damage::known_damage;
 pub use objects::{ObjectsReport, objects};
 pub use report::{CONCERNED_NAMED, CheckReport, Concerned, Finding};
 
@@ -85,7 +84,7 @@ pub fn run(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Re
     if broken_trees || lost || !check.report.damaged_segments.is_empty() {
         check.concerned()?;
     }
-    known_damage::remember(repository, &check.report.damaged_packs, &check.whole)?;
+    damage::remember(repository, &check.report.damaged_packs, &check.whole)?;
     Ok(check.report)
 }
 

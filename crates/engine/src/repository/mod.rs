@@ -234,6 +234,10 @@ impl Repository {
             logs: std::collections::BTreeMap::new(),
         };
         must_extend(&fresh, &known)?;
+        // Who was removed writes nothing more: others are about to cut its log.
+        if fresh.standing(&self.me).is_none() {
+            return Err(Error::NoGrant);
+        }
         self.roster = fresh;
         let reader = LogReader {
             io: &self.io,

@@ -8,7 +8,7 @@ use super::excludes::Scope;
 use super::rules::Rule;
 use super::stat::Stat;
 use crate::format::name::Name;
-use crate::monitor::Problem;
+use crate::problem::Problem;
 
 /// One entry of a directory.
 #[derive(Debug, Clone)]

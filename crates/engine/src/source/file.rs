@@ -66,16 +66,52 @@ impl File {
 
     /// Where the data lies, ascending and not touching; `None` if all of it is data.
     ///
-    /// A file that changed within the clock's granularity of `now` is taken as data
-    /// throughout: file systems have reported data not yet written back as a hole.
+    /// File systems have reported data not yet written back as a hole. Where the file changed
+    /// within the clock's granularity of `now`, holes are therefore read, and believed only if
+    /// they are zero.
     pub fn extents(&self, now: Timestamp) -> Result<Option<Vec<Extent>>, SourceError> {
-        if !self.stat.may_have_holes() || self.stat.fingerprint().is_fresh_at(now) {
+        if !self.stat.may_have_holes() {
             return Ok(None);
         }
-        extents::find(&self.fd, self.stat.size).map_err(|errno| SourceError::Refused {
-            doing: "find its holes",
-            source: errno.into(),
-        })
+        let found =
+            extents::find(&self.fd, self.stat.size).map_err(|errno| SourceError::Refused {
+                doing: "find its holes",
+                source: errno.into(),
+            })?;
+        match found {
+            Some(data)
+                if self.stat.fingerprint().is_fresh_at(now) && !self.is_zero_outside(&data)? =>
+            {
+                Ok(None)
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// Whether everything but `data` reads as zeros.
+    fn is_zero_outside(&self, data: &[Extent]) -> Result<bool, SourceError> {
+        let end = Extent {
+            offset: self.stat.size,
+            length: 0,
+        };
+        let mut buffer = vec![0; 256 << 10];
+        let mut at = 0;
+        for extent in data.iter().chain([&end]) {
+            while at < extent.offset {
+                let room = usize::try_from(extent.offset - at)
+                    .map_or(buffer.len(), |left| left.min(buffer.len()));
+                let read = self.read_at(at, buffer.get_mut(..room).unwrap_or_default())?;
+                if read == 0 {
+                    break;
+                }
+                if buffer.iter().take(read).any(|byte| *byte != 0) {
+                    return Ok(false);
+                }
+                at += read as u64;
+            }
+            at = extent.offset.saturating_add(extent.length);
+        }
+        Ok(true)
     }
 
     /// Whether content or metadata changed since `before` was taken of the same file.
@@ -284,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_are_found_and_a_fresh_file_is_all_data() {
+    fn holes_are_found_and_those_of_a_fresh_file_are_read_first() {
         let temp = tempfile::tempdir().unwrap();
         let sparse = std_fs::File::create(temp.path().join("f")).unwrap();
         sparse.set_len(1 << 30).unwrap();
@@ -311,7 +347,11 @@ mod tests {
                 .all(|pair| pair[0].offset + pair[0].length < pair[1].offset)
         );
 
-        assert_eq!(file.extents(file.stat().mtime).unwrap(), None);
+        let fresh = file.extents(file.stat().mtime).unwrap();
+        assert_eq!(fresh.as_ref(), Some(&extents));
+        assert!(file.is_zero_outside(&extents).unwrap());
+        let without_first = extents.get(1..).unwrap();
+        assert!(!file.is_zero_outside(without_first).unwrap());
     }
 
     #[test]

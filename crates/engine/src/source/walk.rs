@@ -20,7 +20,7 @@ use super::rules::Rule;
 use super::selection::{Place, Selection, Wanted};
 use super::stat::{FileId, Kind, Stat};
 use crate::format::name::Name;
-use crate::monitor::Problem;
+use crate::problem::Problem;
 
 /// An iterator over [`Event`]s. What stands at the top level are the entries of `/`.
 #[derive(Debug)]

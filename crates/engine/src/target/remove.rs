@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::dir::TargetDir;
 use super::marker::Marker;
 use crate::format::name::Name;
-use crate::monitor::Problem;
+use crate::problem::Problem;
 use crate::source::{Descent, Dir, Kind, SourceError, Stat};
 
 /// What was removed.

@@ -30,7 +30,7 @@ pub(crate) fn known_damage(repository: &Repository) -> Result<Avoid> {
 }
 
 /// Adds what is damaged and takes away what was read and is whole.
-pub(super) fn remember(
+pub(crate) fn remember(
     repository: &Repository,
     damaged: &BTreeSet<PackName>,
     whole: &HashSet<PackName>,
