@@ -6,23 +6,30 @@ use std::cell::OnceCell;
 use libfuzzer_sys::fuzz_target;
 use ownkey_crypto::log_name;
 use ownkey_engine::format::layout;
+use ownkey_fuzz::disturbed;
 use ownkey_fuzz::scene::Scene;
 
 thread_local! {
     static SCENE: OnceCell<Scene> = const { OnceCell::new() };
 }
 
-fuzz_target!(|body: &[u8]| {
+fuzz_target!(|input: &[u8]| {
     SCENE.with(|scene| {
         let scene = scene.get_or_init(Scene::new);
         let me = scene.names.device_id(scene.identity.public());
-        // A new repository's log is empty or short: the entry is put where the next one belongs.
         let seq = scene.next_seq(&me);
-        let sealed = scene
-            .keys
-            .seal_log(&log_name(&me, seq), body, &scene.identity, &scene.hedge);
-        if let Ok(sealed) = sealed {
-            let _ = scene.open_with(&layout::log_entry(&me, seq), sealed.into_bytes());
-        }
+        let put = |body: &[u8]| {
+            let sealed =
+                scene
+                    .keys
+                    .seal_log(&log_name(&me, seq), body, &scene.identity, &scene.hedge);
+            if let Ok(sealed) = sealed {
+                let _ = scene.open_with(&layout::log_entry(&me, seq), sealed.into_bytes());
+            }
+        };
+        put(input);
+        // Raw bytes seldom come past the first field; a true body with noise over it does.
+        let disturbed = scene.log_body(&me).and_then(|body| disturbed(&body, input));
+        disturbed.iter().for_each(|body| put(body));
     });
 });

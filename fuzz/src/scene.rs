@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ownkey_crypto::{
     DeviceId, Epoch, Hedge, Identity, IdentitySeed, LogKeys, NameKeys, ObjectHash, UncheckedGrant,
-    object_hash,
+    log_name, object_hash,
 };
 use ownkey_engine::environment::Environment;
 use ownkey_engine::format::layout;
@@ -40,6 +40,8 @@ pub struct Scene {
     pub hedge: Hedge,
     /// Number and hash of the newest roster entry.
     pub roster: (u32, ObjectHash),
+    /// The body of the newest roster entry.
+    pub roster_body: Vec<u8>,
 }
 
 impl Scene {
@@ -85,16 +87,15 @@ impl Scene {
         let entries = runtime
             .block_on(list_all(storage.as_ref(), &layout::roster()))
             .expect("a roster");
-        let newest = entries.last().expect("an entry");
-        let bytes = runtime
-            .block_on(storage.get(&newest.name))
-            .expect("an entry");
+        let last = entries.last().expect("an entry");
+        let bytes = runtime.block_on(storage.get(&last.name)).expect("an entry");
+        let n = u32::try_from(entries.len() - 1).expect("few entries");
+        let keys = LogKeys::new(&grant.log, &repo, Epoch::FIRST);
+        let newest = keys.open_roster(n, &bytes).expect("an own entry");
         Self {
-            roster: (
-                u32::try_from(entries.len() - 1).expect("few entries"),
-                object_hash(&bytes),
-            ),
-            keys: LogKeys::new(&grant.log, &repo, Epoch::FIRST),
+            roster_body: newest.peek().to_vec(),
+            roster: (n, object_hash(&bytes)),
+            keys,
             names: NameKeys::new(&grant.dedup, &repo),
             hedge: Hedge::new(&seed, Arc::new(Repeating::new(2))),
             identity,
@@ -150,6 +151,23 @@ impl Scene {
             .runtime
             .block_on(list_all(self.storage.as_ref(), &layout::log(device)));
         entries.expect("a log").len() as u64
+    }
+}
+
+impl Scene {
+    /// The body of the newest entry of a device's log, if it has one.
+    ///
+    /// # Panics
+    /// If the storage in memory cannot be read.
+    pub fn log_body(&self, device: &DeviceId) -> Option<Vec<u8>> {
+        let seq = self.next_seq(device).checked_sub(1)?;
+        let bytes = self
+            .runtime
+            .block_on(self.storage.get(&layout::log_entry(device, seq)));
+        let opened = self
+            .keys
+            .open_log(&log_name(device, seq), &bytes.expect("an entry"));
+        Some(opened.expect("an own entry").peek().to_vec())
     }
 }
 
