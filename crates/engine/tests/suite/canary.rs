@@ -17,7 +17,7 @@ use crate::world::World;
 
 /// Everything stored after two backups of `source` with `labels`.
 fn stored(seed: u64, source: &Path, labels: &Labels, password: Option<&Password>) -> Dump {
-    let world = World::new(seed);
+    let world = World::in_memory(seed);
     let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
     let way = password.map(|password| PasswordWay {
         password,

@@ -77,6 +77,16 @@ impl Monitor for Heard {
     }
 }
 
+/// Memory, where there is such a folder: what is there needs no disk to be durable.
+pub(crate) fn fast_folder() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() {
+        memory
+    } else {
+        std::env::temp_dir()
+    }
+}
+
 /// One machine.
 pub(crate) struct World {
     pub(crate) folder: TempDir,
@@ -88,7 +98,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::inside(&std::env::temp_dir(), seed)
+    }
+
+    /// A machine whose disk is memory, where there is such a folder: for tests that run thousands of
+    /// times and do not care what the file system can hold.
+    pub(crate) fn in_memory(seed: u64) -> Self {
+        Self::inside(&fast_folder(), seed)
+    }
+
+    fn inside(parent: &Path, seed: u64) -> Self {
+        let folder = tempfile::tempdir_in(parent).expect("a temporary folder");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .build()

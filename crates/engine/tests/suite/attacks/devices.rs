@@ -166,7 +166,7 @@ fn a_write_only_device_holds_no_key_that_reads() {
             .is_err()
     );
 
-    let thief = World::new(9408);
+    let thief = World::in_memory(9408);
     let repo = member.repo.to_string();
     let folder = thief.environment.state.join("repositories").join(repo);
     std::fs::create_dir_all(&folder).unwrap();

@@ -31,7 +31,7 @@ fn two_machines_see_each_others_snapshots() {
 #[test]
 fn a_fork_is_caught_by_whoever_is_shown_the_other_half() {
     let scene = Scene::new(221);
-    let world = World::new(9221);
+    let world = World::in_memory(9221);
     let mut other = scene.open_elsewhere(&world).unwrap();
     world.backup(&mut other, &scene.source);
     scene.open().unwrap();
@@ -113,7 +113,7 @@ fn entries_of_one_device_that_differ_in_two_views_are_a_fork_that_names_the_plac
 #[test]
 fn what_another_device_has_seen_must_be_shown_here_too() {
     let scene = Scene::new(223);
-    let world = World::new(9223);
+    let world = World::in_memory(9223);
     let mut other = scene.open_elsewhere(&world).unwrap();
     let witness = other.me();
     scene.backup();
@@ -125,7 +125,7 @@ fn what_another_device_has_seen_must_be_shown_here_too() {
     let seq = u64::from_str_radix(&newest.as_str()[newest.as_str().len() - 16..], 16).unwrap();
     scene.lying.tell(Lie::Hide(newest));
     // A third machine, which remembers nothing, hears it from the second.
-    let third = World::new(9224);
+    let third = World::in_memory(9224);
     let caught = scene.open_elsewhere(&third).err();
     let expected = Caught::SeenAhead {
         device,

@@ -183,7 +183,7 @@ fn a_slot_and_a_grant_that_the_storage_added_open_nothing() {
     );
 
     scene.attempt().complete();
-    let world = World::new(9305);
+    let world = World::in_memory(9305);
     let opened = repository::open(
         &world.environment,
         &scene.storage,
@@ -215,7 +215,7 @@ fn a_slot_of_another_repository_is_refused_though_the_credential_is_the_same() {
     let bytes = other.dump().get(&theirs).unwrap().clone();
     scene.lying.tell(Lie::Hide(ours));
     put(&scene.storage, &theirs, bytes.to_vec());
-    let world = World::new(9307);
+    let world = World::in_memory(9307);
     let key = Credential::RecoveryKey(&other.recovery_key);
     let opened = repository::open(&world.environment, &scene.storage, key, &world.monitor);
     let is_foreign = matches!(&opened, Err(Error::Slot { name, source: SlotError::WrongRepository }) if *name == theirs);
@@ -233,7 +233,7 @@ struct WithPassword {
 }
 
 fn with_password(seed: u64, password: &Password) -> WithPassword {
-    let world = World::new(seed);
+    let world = World::in_memory(seed);
     let lying = Arc::new(Lying::new(Arc::new(MemoryStorage::new())));
     let recording = Arc::new(Recording::new(lying.clone()));
     let storage: Arc<dyn Storage> = recording.clone();
@@ -275,7 +275,7 @@ impl WithPassword {
         Result<ownkey_crypto::RepoId, Error>,
         Vec<(Operation, String)>,
     ) {
-        let world = World::new(99);
+        let world = World::in_memory(99);
         drop(self.recording.take());
         let opened = repository::open(
             &world.environment,
@@ -419,7 +419,7 @@ fn no_randomness_means_no_repository_and_no_backup() {
     }
     let mut refused = 0;
     for after in 0.. {
-        let mut world = World::new(313);
+        let mut world = World::in_memory(313);
         let failing = Failing(
             std::sync::atomic::AtomicI64::new(after),
             TestRandom::of(313),

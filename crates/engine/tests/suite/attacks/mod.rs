@@ -9,6 +9,7 @@ pub(crate) mod records;
 pub(crate) mod scene;
 
 mod devices;
+mod forgeries;
 mod fork;
 mod keys;
 mod packs;

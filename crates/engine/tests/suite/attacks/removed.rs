@@ -157,7 +157,7 @@ fn who_saw_an_entry_that_a_cut_made_void_is_no_liar() {
 fn a_removed_device_opens_nothing_any_more() {
     let scene = Scene::new(403);
     let admin = scene.forger();
-    let thief = World::new(9403);
+    let thief = World::in_memory(9403);
     // The recovery key's identity is thrown out by itself here: what matters is that it is removed.
     let second = scene.second_forger();
     scene.open_elsewhere(&thief).unwrap();

@@ -325,7 +325,7 @@ fn memory_that_was_tampered_with_is_refused_and_not_replaced() {
         );
     }
     // The memory of another machine is not this one's.
-    let other = World::new(9214);
+    let other = World::in_memory(9214);
     scene.open_elsewhere(&other).unwrap();
     let theirs = state(&other)
         .into_iter()

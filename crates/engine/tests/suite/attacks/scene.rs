@@ -13,6 +13,7 @@ use ownkey_storage::{MemoryStorage, ObjectName, Storage};
 use ownkey_testkit::{Dump, Lying};
 
 use super::forger::{Forger, ready};
+pub(crate) use crate::world::fast_folder;
 use crate::world::{Heard, World};
 
 /// One device, one storage, one snapshot.
@@ -88,7 +89,7 @@ impl Scene {
     }
 
     pub(crate) fn of(seed: u64, fill: impl FnOnce(&Path)) -> Self {
-        let world = World::new(seed);
+        let world = World::in_memory(seed);
         let source = world.path("source");
         fill(&source);
         let lying = Arc::new(Lying::new(Arc::new(MemoryStorage::new())));
@@ -147,7 +148,7 @@ impl Scene {
 
     /// Another machine that knows the recovery key and has never been here.
     pub(crate) fn newcomer(&self, seed: u64) -> (World, Result<Repository>) {
-        let world = World::new(seed);
+        let world = World::in_memory(seed);
         let opened = self.open_elsewhere(&world);
         (world, opened)
     }
@@ -207,16 +208,6 @@ pub(crate) fn restore(
         .map(|problem| format!("{}: {}", problem.path.display(), problem.message))
         .collect();
     Ok((report, told))
-}
-
-/// Memory, where there is such a folder: restores end with a sync.
-pub(crate) fn fast_folder() -> PathBuf {
-    let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() {
-        memory
-    } else {
-        std::env::temp_dir()
-    }
 }
 
 /// Every file in the state folder of a machine.
