@@ -86,6 +86,14 @@ pub fn open(
         },
         remembered.as_ref(),
     )?;
+    let has_written = logs.of(&me).is_some_and(|log| log.tip.is_some());
+    if remembered.is_none() && has_written && matches!(credential, Credential::Device) {
+        monitor.note(&format!(
+            "this machine writes here and remembers nothing of {}: whether the storage was rolled back can only be \
+             told by comparing with another device",
+            io.location()
+        ));
+    }
     pin_location(environment, io.location(), &repo)?;
     let repository = Repository {
         environment: environment.clone(),

@@ -79,6 +79,27 @@ fn a_deleted_cache_takes_no_memory_with_it() {
 }
 
 #[test]
+fn a_machine_that_lost_its_memory_and_not_its_key_says_so() {
+    let scene = Scene::new(217);
+    let yesterday = scene.dump();
+    scene.backup();
+    let notes = || scene.world.monitor.notes.lock().unwrap().join(" ");
+    assert!(!notes().contains("remembers nothing"), "{}", notes());
+    for (path, _) in state(&scene.world) {
+        if path.to_str().unwrap().contains("/tips-") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    scene.serve(&yesterday);
+    scene.open().unwrap();
+    assert!(
+        notes().contains("remembers nothing of memory"),
+        "{}",
+        notes()
+    );
+}
+
+#[test]
 fn a_storage_that_swallows_an_entry_is_caught_before_the_backup_is_acknowledged() {
     let scene = Scene::new(203);
     let mut repository = scene.open().unwrap();
