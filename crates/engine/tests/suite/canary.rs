@@ -94,7 +94,7 @@ fn plant(source: &Path, suffix: &str) -> Vec<Vec<u8>> {
 }
 
 /// A text, its hashes, and how people write hashes.
-fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
+fn spellings(secret: &[u8], sha256: Vec<u8>) -> Vec<Vec<u8>> {
     let hex = |bytes: &[u8]| {
         bytes
             .iter()
@@ -103,7 +103,6 @@ fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
             .into_bytes()
     };
     let blake3 = ownkey_crypto::object_hash(secret).as_bytes().to_vec();
-    let sha256 = sha256(secret);
     let upper = hex(&sha256).to_ascii_uppercase();
     // A window of 16 bytes in the middle stands for a long content.
     let text = match secret.len() {
@@ -114,15 +113,28 @@ fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// From the system, because nothing in the engine may need it.
-fn sha256(bytes: &[u8]) -> Vec<u8> {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), bytes).unwrap();
+fn sha256_of_each(secrets: &[&[u8]]) -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir_in(fast_folder()).unwrap();
+    let files: Vec<_> = (0..secrets.len())
+        .map(|nth| folder.path().join(format!("{nth:04}")))
+        .collect();
+    for (file, secret) in files.iter().zip(secrets) {
+        std::fs::write(file, secret).unwrap();
+    }
     let output = std::process::Command::new("sha256sum")
-        .arg(file.path())
+        .args(&files)
         .output()
         .expect("sha256sum");
     let text = String::from_utf8(output.stdout).unwrap();
-    let hex = text.split(' ').next().unwrap();
+    let hashes: Vec<Vec<u8>> = text
+        .lines()
+        .map(|line| unhex(line.split(' ').next().unwrap()))
+        .collect();
+    assert_eq!(hashes.len(), secrets.len());
+    hashes
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
     (0..hex.len() / 2)
         .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
         .collect()
@@ -141,12 +153,10 @@ fn no_stored_name_or_byte_tells_a_canary_or_its_hash() {
     );
     assert!(dump.total_bytes() > 3 << 20);
     let mut looked_for = 0;
-    let secrets = seen
-        .iter()
-        .map(Vec::as_slice)
-        .chain([&b"canary password 51f0"[..], b"canary"]);
-    for secret in secrets {
-        for spelling in spellings(secret) {
+    let mut secrets: Vec<&[u8]> = seen.iter().map(Vec::as_slice).collect();
+    secrets.extend([&b"canary password 51f0"[..], b"canary"]);
+    for (secret, sha256) in secrets.iter().zip(sha256_of_each(&secrets)) {
+        for spelling in spellings(secret, sha256) {
             looked_for += 1;
             assert_eq!(
                 dump.find(&spelling),

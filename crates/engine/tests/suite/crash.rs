@@ -16,7 +16,7 @@ use ownkey_storage::{MemoryStorage, ObjectName, Storage, StorageErrorKind};
 use ownkey_testkit::{Fault, Faulty, Moment, SeededRandom, Step, tree};
 
 use crate::attacks::forger::ready;
-use crate::attacks::scene::{fast_folder, write};
+use crate::attacks::scene::{copy, fast_folder, write};
 use crate::world::{Heard, World};
 
 /// A machine, a tree, and a storage that can fail.
@@ -108,19 +108,6 @@ impl Case {
         let report = check::run(&repository, ReadData::All, &self.world.monitor).unwrap();
         assert_eq!(report.findings, []);
     }
-}
-
-/// A copy of the tree as it is now, times and all.
-fn copy(source: &Path) -> tempfile::TempDir {
-    let copied = tempfile::tempdir_in(fast_folder()).unwrap();
-    let done = std::process::Command::new("cp")
-        .arg("-a")
-        .arg(source.join("."))
-        .arg(copied.path())
-        .status()
-        .unwrap();
-    assert!(done.success());
-    copied
 }
 
 const MOMENTS: [Moment; 2] = [Moment::Before, Moment::After];

@@ -16,7 +16,7 @@ use ownkey_storage::{MemoryStorage, ObjectName, Storage};
 use ownkey_testkit::{Dump, Lying, SeededRandom};
 
 use crate::attacks::forger::ready;
-use crate::attacks::scene::{assert_nothing_wrong, fast_folder, write};
+use crate::attacks::scene::{assert_nothing_wrong, copy, fast_folder, write};
 use crate::world::{Heard, World};
 
 /// Two states of a small tree in one repository, the trees themselves, and two machines: one that
@@ -33,18 +33,6 @@ struct Field {
     /// What each snapshot holds.
     trees: BTreeMap<ObjectHash, tempfile::TempDir>,
     last: ObjectHash,
-}
-
-fn copy(source: &Path) -> tempfile::TempDir {
-    let copied = tempfile::tempdir_in(fast_folder()).unwrap();
-    let done = std::process::Command::new("cp")
-        .arg("-a")
-        .arg(source.join("."))
-        .arg(copied.path())
-        .status()
-        .unwrap();
-    assert!(done.success());
-    copied
 }
 
 impl Field {

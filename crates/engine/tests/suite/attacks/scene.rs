@@ -261,6 +261,52 @@ pub(crate) fn assert_nothing_wrong(source: &Path, target: &Path) {
     }
 }
 
+/// A copy of a tree of files, folders and links as it is now, times and modes with it. Not by another
+/// program: a child between fork and exec holds every lock that some other test is about to take again.
+pub(crate) fn copy(source: &Path) -> tempfile::TempDir {
+    let copied = tempfile::tempdir_in(fast_folder()).expect("a folder");
+    copy_into(source, copied.path());
+    copied
+}
+
+fn copy_into(source: &Path, target: &Path) {
+    for entry in std::fs::read_dir(source).expect("a folder") {
+        let from = entry.expect("an entry").path();
+        let to = target.join(from.file_name().expect("a name"));
+        let kind = std::fs::symlink_metadata(&from)
+            .expect("metadata")
+            .file_type();
+        if kind.is_symlink() {
+            let points = std::fs::read_link(&from).expect("a link");
+            std::os::unix::fs::symlink(points, &to).expect("a link");
+        } else if kind.is_dir() {
+            std::fs::create_dir(&to).expect("a folder");
+            copy_into(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).expect("a file");
+        }
+        copy_metadata(&from, &to);
+    }
+}
+
+fn copy_metadata(from: &Path, to: &Path) {
+    use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::symlink_metadata(from).expect("metadata");
+    if !metadata.is_symlink() {
+        std::fs::set_permissions(to, metadata.permissions()).expect("the mode");
+    }
+    let mtime = Timespec {
+        tv_sec: metadata.mtime(),
+        tv_nsec: metadata.mtime_nsec(),
+    };
+    let times = Timestamps {
+        last_access: mtime,
+        last_modification: mtime,
+    };
+    rustix::fs::utimensat(CWD, to, &times, AtFlags::SYMLINK_NOFOLLOW).expect("the time");
+}
+
 pub(crate) fn write(path: &Path, bytes: &[u8]) {
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
     std::fs::write(path, bytes).expect("a file");
