@@ -35,7 +35,10 @@ fn oddities(home: &Home, spec: &tree::Spec) {
 fn every_oddity_comes_back_and_rsync_finds_nothing_to_do() {
     let home = Home::with_repository();
     // Sockets belong to a running program; they are recorded and not restored.
-    oddities(&home, &tree::Spec::everything().without(Ingredient::Sockets));
+    oddities(
+        &home,
+        &tree::Spec::everything().without(Ingredient::Sockets),
+    );
     let part = format!("latest:{}", home.text("src"));
     home.run(&["restore", &part, "--target", "back", "--verify"])
         .ok();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ownkey_crypto::{ChunkId, ChunkType, Opened};
 
-use crate::damage::known_damage;
 use crate::chunks::{Chunks, Frame};
+use crate::damage::known_damage;
 use crate::error::{Error, Result};
 use crate::format::node::{Extent, Extents, Node, NodeKind, Stream};
 use crate::format::stream::ids_from_bytes;
@@ -61,7 +61,7 @@ impl Browser {
     /// The ids of the chunks that join to a stream's bytes.
     ///
     /// Lists can name one list many times, so their number is bounded while they are read, not
-    /// after: no chunk is empty, and no file needs more than [`MAX_IDS`].
+    /// after: no chunk is empty, and no file needs more than `MAX_IDS`.
     pub fn ids(&self, stream: &Stream) -> Result<Vec<ChunkId>> {
         let mut ids = stream.ids.clone();
         let most = MAX_IDS.min(usize::try_from(stream.length).unwrap_or(MAX_IDS));

@@ -3,7 +3,7 @@
 use crate::config::{Config, Domain, Folds, Grain, Plans, Reads, Role, Rosters};
 use crate::houses::{X, XY, Y, forgetter, mover, past, pruner, twice, writer};
 
-/// As [`folds`], with a writer whose run begins at the folds too.
+/// As [`crate::houses::folds`], with a writer whose run begins at the folds too.
 #[must_use]
 pub fn folds_pruners_and_writer() -> Config {
     let base = Config::new(&[writer(X), twice(pruner()), pruner()], &[X, X]);

@@ -17,6 +17,10 @@ use crate::monitor::Monitor;
 
 /// Most entries that are read.
 const ENTRIES_LIMIT: usize = 1 << 20;
+/// Longest object of an entry (docs/format.md §14).
+const ENTRY_LIMIT: u64 = 1 << 20;
+/// Most bytes of all entries: they are in memory together while the chain is verified.
+const ROSTER_LIMIT: u64 = 256 << 20;
 const SIGNATURE: usize = Signature::LEN;
 
 /// What tells one repository's roster from any other's.
@@ -44,10 +48,10 @@ pub(crate) struct Loaded {
 pub(crate) fn load(io: &Io, verifier: &Verifier<'_>, monitor: &dyn Monitor) -> Result<Loaded> {
     let newest = verifier.keys.epoch();
     let mut by_epoch: BTreeMap<Epoch, Vec<(u32, ObjectHash, Vec<u8>)>> = BTreeMap::new();
-    for (n, hash) in list(io)? {
+    for (n, hash) in list(io, monitor)? {
         let name = layout::roster_entry(n, &hash);
         let bytes = io.get(&name)?;
-        if object_hash(&bytes) != hash {
+        if bytes.len() as u64 > ENTRY_LIMIT || object_hash(&bytes) != hash {
             return Err(Error::Object {
                 name,
                 source: ownkey_crypto::OpenError::NotAuthentic,
@@ -72,14 +76,30 @@ pub(crate) fn load(io: &Io, verifier: &Verifier<'_>, monitor: &dyn Monitor) -> R
     })
 }
 
-fn list(io: &Io) -> Result<Vec<(u32, ObjectHash)>> {
+/// The entries the storage shows. Whoever writes there can add objects, so what no member could
+/// have made is not read, and what would fill the memory is refused.
+fn list(io: &Io, monitor: &dyn Monitor) -> Result<Vec<(u32, ObjectHash)>> {
     let mut entries = Vec::new();
+    let mut bytes = 0;
     for object in io.list(&layout::roster())? {
-        if let Some(Object::RosterEntry(n, hash)) = Object::parse(&object.name) {
-            entries.push((n, hash));
+        let Some(Object::RosterEntry(n, hash)) = Object::parse(&object.name) else {
+            continue;
+        };
+        if object.size > ENTRY_LIMIT {
+            monitor.note(&format!(
+                "{} is larger than any roster entry and is ignored",
+                object.name
+            ));
+            continue;
         }
+        bytes += object.size;
+        entries.push((n, hash));
     }
-    entries.truncate(ENTRIES_LIMIT);
+    if entries.len() > ENTRIES_LIMIT || bytes > ROSTER_LIMIT {
+        let what = "the roster: the storage shows more entries than a repository can have, so it"
+            .to_owned();
+        return Err(Error::Damage { what });
+    }
     Ok(entries)
 }
 

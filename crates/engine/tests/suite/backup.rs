@@ -28,7 +28,10 @@ fn a_tree_is_backed_up_and_seen_again_by_a_fresh_run() {
     let storage = memory();
     let mut repository = world.init(&storage).repository;
     let report = world.backup(&mut repository, &source);
-    assert!(report.counts.files > 10 && report.counts.bytes > 0, "{report:?} {made:?}");
+    assert!(
+        report.counts.files > 10 && report.counts.bytes > 0,
+        "{report:?} {made:?}"
+    );
     drop(repository);
 
     let repository = world.open(&storage).unwrap();
@@ -36,8 +39,12 @@ fn a_tree_is_backed_up_and_seen_again_by_a_fresh_run() {
     assert_eq!(snapshots.len(), 1);
     assert_eq!(snapshots[0].id, report.snapshot);
     let browser = Browser::new(&repository).unwrap();
-    let Found::Node(node) = browser.find(&snapshots[0].record.root, &source).unwrap() else { panic!("not a node") };
-    let NodeKind::Directory { content } = &node.kind else { panic!("not a directory") };
+    let Found::Node(node) = browser.find(&snapshots[0].record.root, &source).unwrap() else {
+        panic!("not a node")
+    };
+    let NodeKind::Directory { content } = &node.kind else {
+        panic!("not a directory")
+    };
     let nodes = browser.nodes(content).unwrap();
     assert_eq!(nodes.len(), std::fs::read_dir(&source).unwrap().count());
 }
@@ -45,7 +52,10 @@ fn a_tree_is_backed_up_and_seen_again_by_a_fresh_run() {
 /// When each folder above `path` last changed: they are part of a snapshot, and other tests work
 /// in some of them.
 fn above(path: &Path) -> Vec<SystemTime> {
-    path.ancestors().skip(1).map(|folder| folder.metadata().unwrap().modified().unwrap()).collect()
+    path.ancestors()
+        .skip(1)
+        .map(|folder| folder.metadata().unwrap().modified().unwrap())
+        .collect()
 }
 
 #[test]
@@ -60,7 +70,7 @@ fn an_unchanged_tree_reads_no_file_and_stores_no_pack() {
     for _ in 0..100 {
         let before = above(&source);
         world.backup(&mut repository, &source);
-        recording.take();
+        let _earlier = recording.take();
         let second = world.backup(&mut repository, &source);
         assert_eq!(second.read_files, 0);
         assert_eq!(recording.count(Operation::Create, "data/"), 0);
@@ -70,8 +80,18 @@ fn an_unchanged_tree_reads_no_file_and_stores_no_pack() {
         assert_eq!(second.packs, 0);
         assert_eq!(recording.count(Operation::Create, "meta/"), 0);
         let written = recording.bytes(Operation::Create, "");
-        assert!(written * 100 < first.stored_bytes, "{written} of {}", first.stored_bytes);
-        let roots: Vec<_> = repository.snapshots().into_iter().rev().take(2).map(|s| s.record.root).collect();
+        assert!(
+            written * 100 < first.stored_bytes,
+            "{written} of {}",
+            first.stored_bytes
+        );
+        let roots: Vec<_> = repository
+            .snapshots()
+            .into_iter()
+            .rev()
+            .take(2)
+            .map(|s| s.record.root)
+            .collect();
         assert_eq!(roots[0], roots[1]);
         return;
     }
@@ -92,7 +112,8 @@ impl Monitor for Impatient<'_> {
     fn count(&self, figure: Figure, by: u64) {
         if figure == Figure::FilesDone {
             self.clock.advance(400);
-            self.files_left.fetch_sub(by.try_into().unwrap(), Ordering::Relaxed);
+            self.files_left
+                .fetch_sub(by.try_into().unwrap(), Ordering::Relaxed);
         }
     }
 
@@ -124,29 +145,53 @@ fn an_interrupted_backup_is_browsable_and_goes_on_where_it_stopped() {
     let recording = Arc::new(Recording::new(memory()));
     let storage: Arc<dyn Storage> = recording.clone();
     let mut repository = world.init(&storage).repository;
-    let impatient = Impatient { clock: &world.clock, files_left: AtomicI64::new(100) };
-    let stopped = backup::run(&mut repository, &sources(&source), &Labels::default(), &impatient);
+    let impatient = Impatient {
+        clock: &world.clock,
+        files_left: AtomicI64::new(100),
+    };
+    let stopped = backup::run(
+        &mut repository,
+        &sources(&source),
+        &Labels::default(),
+        &impatient,
+    );
     assert!(matches!(stopped, Err(Error::Cancelled)), "{stopped:?}");
     assert_eq!(stopped.unwrap_err().class(), Class::Cancelled);
     drop(repository);
 
     let mut repository = world.open(&storage).unwrap();
-    assert!(repository.snapshots().is_empty(), "what was not confirmed is no snapshot");
+    assert!(
+        repository.snapshots().is_empty(),
+        "what was not confirmed is no snapshot"
+    );
     let unfinished = repository.unfinished().expect("a checkpoint");
     let done = unfinished.record.counts.files;
     assert!((90..=200).contains(&done), "{done} files were done");
     let browser = Browser::new(&repository).unwrap();
     let first = source.join("folder-00/file-0");
-    assert!(matches!(browser.find(&unfinished.record.root, &first).unwrap(), Found::Node(_)));
+    assert!(matches!(
+        browser.find(&unfinished.record.root, &first).unwrap(),
+        Found::Node(_)
+    ));
 
-    recording.take();
+    let _earlier = recording.take();
     let report = world.backup(&mut repository, &source);
     assert_eq!(report.counts.files, 200);
-    assert!(report.read_files <= 200 - done, "{} of {done} done files were read again", report.read_files);
+    assert!(
+        report.read_files <= 200 - done,
+        "{} of {done} done files were read again",
+        report.read_files
+    );
     let stored = recording.bytes(Operation::Create, "data/");
-    assert!(stored < (200 - done + 5) * 100_000 + (600 << 10), "{stored} bytes were stored again");
+    assert!(
+        stored < (200 - done + 5) * 100_000 + (600 << 10),
+        "{stored} bytes were stored again"
+    );
     assert_eq!(repository.snapshots().len(), 1);
-    assert!(repository.unfinished().is_none(), "a checkpoint ends with the next confirmed backup");
+    assert!(
+        repository.unfinished().is_none(),
+        "a checkpoint ends with the next confirmed backup"
+    );
 }
 
 #[test]
@@ -157,20 +202,44 @@ fn a_failing_stream_leaves_no_snapshot_and_a_whole_one_does() {
     let content = SeededRandom::new(6).bytes(9 << 20);
     let labels = Labels::default();
     let mut failing = || Err("mysqldump ended with exit code 2".to_owned());
-    let failed =
-        backup::run_stream(&mut repository, "dump.sql", &mut content.as_slice(), &mut failing, &labels, &world.monitor);
+    let failed = backup::run_stream(
+        &mut repository,
+        "dump.sql",
+        &mut content.as_slice(),
+        &mut failing,
+        &labels,
+        &world.monitor,
+    );
     assert!(matches!(failed, Err(Error::Source(_))), "{failed:?}");
     assert!(world.open(&storage).unwrap().snapshots().is_empty());
 
-    let report =
-        backup::run_stream(&mut repository, "dump.sql", &mut content.as_slice(), &mut || Ok(()), &labels, &world.monitor)
-            .unwrap();
+    let report = backup::run_stream(
+        &mut repository,
+        "dump.sql",
+        &mut content.as_slice(),
+        &mut || Ok(()),
+        &labels,
+        &world.monitor,
+    )
+    .unwrap();
     let repository = world.open(&storage).unwrap();
     let snapshot = repository.find_snapshot("latest").unwrap();
     assert_eq!(snapshot.id, report.snapshot);
     let browser = Browser::new(&repository).unwrap();
-    let Found::Node(node) = browser.find(&snapshot.record.root, Path::new("/dump.sql")).unwrap() else { panic!() };
-    let NodeKind::File { size, content: stream, .. } = &node.kind else { panic!() };
+    let Found::Node(node) = browser
+        .find(&snapshot.record.root, Path::new("/dump.sql"))
+        .unwrap()
+    else {
+        panic!()
+    };
+    let NodeKind::File {
+        size,
+        content: stream,
+        ..
+    } = &node.kind
+    else {
+        panic!()
+    };
     assert_eq!(*size, 9 << 20);
     assert!(browser.ids(stream).unwrap().len() > 2);
 }
@@ -186,7 +255,12 @@ fn a_same_size_edit_with_its_time_put_back_is_seen() {
     let mut repository = world.init(&storage).repository;
     let first = world.backup(&mut repository, &source);
     std::fs::write(&file, b"after!").unwrap();
-    std::fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
     let second = world.backup(&mut repository, &source);
     assert_eq!((first.read_files, second.read_files), (1, 1));
     assert!(second.counts.new_bytes > 0);
@@ -200,11 +274,19 @@ fn a_second_run_at_the_same_time_is_told_to_wait() {
     let storage = memory();
     let mut repository = world.init(&storage).repository;
     let id = repository.id();
-    let lock = world.environment.state.join("repositories").join(id.to_string()).join("lock");
+    let lock = world
+        .environment
+        .state
+        .join("repositories")
+        .join(id.to_string())
+        .join("lock");
     world.backup(&mut repository, &source);
     let held = std::fs::File::open(lock).unwrap();
     held.lock().unwrap();
-    assert!(matches!(world.try_backup(&mut repository, &source), Err(Error::Locked)));
+    assert!(matches!(
+        world.try_backup(&mut repository, &source),
+        Err(Error::Locked)
+    ));
     drop(held);
     world.backup(&mut repository, &source);
 }
