@@ -120,6 +120,19 @@ fn a_fold_that_says_what_the_entries_say_is_no_finding() {
 }
 
 #[test]
+fn a_listing_without_entries_costs_a_newcomer_time_and_hides_nothing() {
+    let scene = Scene::new(805);
+    let second = scene.second_forger();
+    fold_at_64(&second, empty_fold());
+    let honest = ids(&scene.newcomer(9805).1.unwrap());
+    for name in names_under(&scene.storage, "log/") {
+        scene.lying.tell(ownkey_testkit::Lie::Unlist(name));
+    }
+    assert_eq!(ids(&scene.newcomer(9806).1.unwrap()), honest);
+    assert_eq!(honest.len(), 1);
+}
+
+#[test]
 fn a_fold_that_breaks_the_format_is_named_with_its_entry() {
     for fold in [
         vec![],

@@ -166,15 +166,7 @@ fn a_write_only_device_holds_no_key_that_reads() {
             .is_err()
     );
 
-    let thief = World::in_memory(9408);
-    let repo = member.repo.to_string();
-    let folder = thief.environment.state.join("repositories").join(repo);
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(
-        folder.join("device-key"),
-        [&b"ownkey device 1\n"[..], &STOLEN].concat(),
-    )
-    .unwrap();
+    let thief = member.move_in(World::in_memory(9408));
     let opened = repository::open(
         &thief.environment,
         &scene.storage,

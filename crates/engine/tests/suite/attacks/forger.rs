@@ -4,11 +4,8 @@
 //! device, a compromised one, or a program of somebody's own. What it stores is sealed and signed
 //! as it should be; what it says is whatever a test wants.
 
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use ownkey_crypto::{
     Capabilities, ChunkType, Codec, DeviceId, Epoch, FrameInput, Grant, Hedge, Identity,
     IdentitySeed, LogKeys, NameKeys, ObjectHash, PackKind, PackPadding, PublicIdentity, ReaderKeys,
@@ -18,9 +15,10 @@ use ownkey_crypto::{
 use ownkey_engine::format::entry::{LogPosition, PackName};
 use ownkey_engine::format::layout;
 use ownkey_engine::format::segment::{self, IndexedPack};
-use ownkey_storage::{ObjectName, Prefix, Storage, list_all};
+use ownkey_storage::{ObjectName, Storage};
 
 use super::cbor::Cbor;
+pub(crate) use super::objects::{get, names_under, put, ready};
 pub(crate) use super::records::{
     Planted, Said, directory, file, hashes, link, node, record, stream,
 };
@@ -110,6 +108,20 @@ impl Forger {
     /// The same identity, writing elsewhere: into a fork, or with a grant that came later.
     pub(crate) fn at(&self, admin: &PublicIdentity, storage: &Arc<dyn Storage>) -> Self {
         Self::from_seed(self.seed, admin, storage)
+    }
+
+    /// A machine with this identity's key file.
+    pub(crate) fn move_in(&self, world: World) -> World {
+        let repository = self.repo.to_string();
+        let folder = world
+            .environment
+            .state
+            .join("repositories")
+            .join(repository);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let key = [&b"ownkey device 1\n"[..], &self.seed].concat();
+        std::fs::write(folder.join("device-key"), key).expect("a key file");
+        world
     }
 
     pub(crate) fn names(&self) -> NameKeys {
@@ -461,30 +473,4 @@ impl Forger {
 fn header(storage: &Arc<dyn Storage>) -> RepoId {
     let bytes = get(storage, &layout::header());
     ownkey_engine::format::header::parse(&bytes).expect("a header")
-}
-
-pub(crate) fn get(storage: &Arc<dyn Storage>, name: &ObjectName) -> Bytes {
-    ready(storage.get(name)).expect("an object")
-}
-
-pub(crate) fn put(storage: &Arc<dyn Storage>, name: &ObjectName, bytes: Vec<u8>) {
-    ready(storage.create(name, bytes.into())).expect("room for an object");
-}
-
-/// Names in order.
-pub(crate) fn names_under(storage: &Arc<dyn Storage>, start: &str) -> Vec<ObjectName> {
-    let listed = ready(list_all(storage.as_ref(), &Prefix::all())).expect("a listing");
-    listed
-        .into_iter()
-        .map(|object| object.name)
-        .filter(|name| name.as_str().starts_with(start))
-        .collect()
-}
-
-/// The outcome of a storage that never waits.
-pub(crate) fn ready<F: Future>(future: F) -> F::Output {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(outcome) => outcome,
-        Poll::Pending => panic!("a storage in memory that has to wait"),
-    }
 }

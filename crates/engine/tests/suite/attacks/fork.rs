@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use ownkey_crypto::ObjectHash;
+use ownkey_engine::check;
+use ownkey_engine::repository::Repository;
 use ownkey_engine::{Class, Error, Lie as Caught};
 use ownkey_testkit::Lie;
 
@@ -149,7 +152,7 @@ fn a_witness_of_another_entry_at_the_same_place_shows_the_fork() {
     let second = scene.second_forger();
     let device = scene.forger().me();
     let mut seen = scene.forger().tip(&device).unwrap();
-    seen.hash = ownkey_crypto::ObjectHash::from_bytes([9; 32]);
+    seen.hash = ObjectHash::from_bytes([9; 32]);
     second.say(Said {
         seen: vec![(device, seen)],
         ..Said::of(7, Cbor::Map(vec![]))
@@ -168,7 +171,7 @@ fn a_witness_of_another_roster_shows_the_fork() {
     let scene = Scene::new(225);
     let second = scene.second_forger();
     let (n, _) = second.roster_tip();
-    let other = ownkey_crypto::ObjectHash::from_bytes([9; 32]);
+    let other = ObjectHash::from_bytes([9; 32]);
     second.say(Said {
         roster: Some((n, other)),
         ..Said::of(7, Cbor::Map(vec![]))
@@ -291,4 +294,58 @@ fn an_identity_that_writes_on_another_machine_at_the_same_time_is_found_copied()
             }
         }
     }
+}
+
+#[test]
+fn machines_that_back_up_at_the_same_time_accuse_nobody_and_lose_nothing() {
+    const ROUNDS: usize = 12;
+    let scene = Scene::new(229);
+    let (second, opened) = scene.newcomer(9229);
+    drop(opened.unwrap());
+    let third = scene
+        .forger()
+        .add_identity([0x33; 32], ownkey_crypto::Capabilities::ALL);
+    let third = third.move_in(World::in_memory(9230));
+    let barrier = std::sync::Barrier::new(3);
+    let run = |world: &World, open: &dyn Fn() -> Repository| -> Vec<ObjectHash> {
+        let source = world.path("own");
+        let mut made = Vec::new();
+        for round in 0..ROUNDS {
+            super::scene::write(
+                &source.join("f"),
+                format!("{round} of {source:?}").as_bytes(),
+            );
+            barrier.wait();
+            let mut repository = open();
+            made.push(world.backup(&mut repository, &source).snapshot);
+        }
+        made
+    };
+    let made: Vec<ObjectHash> = std::thread::scope(|scope| {
+        let threads = [
+            scope.spawn(|| run(&scene.world, &|| scene.open().unwrap())),
+            scope.spawn(|| run(&second, &|| scene.open_elsewhere(&second).unwrap())),
+            scope.spawn(|| run(&third, &|| third.open(&scene.storage).unwrap())),
+        ];
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    let shown: Vec<ObjectHash> = scene
+        .open()
+        .unwrap()
+        .snapshots()
+        .into_iter()
+        .map(|snapshot| snapshot.id)
+        .collect();
+    assert_eq!(shown.len(), 1 + 3 * ROUNDS);
+    assert!(made.iter().all(|id| shown.contains(id)));
+    let report = check::run(
+        &scene.open().unwrap(),
+        check::ReadData::All,
+        &scene.world.monitor,
+    )
+    .unwrap();
+    assert_eq!(report.findings, []);
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod cbor;
 pub(crate) mod forger;
+pub(crate) mod objects;
 pub(crate) mod records;
 pub(crate) mod scene;
 
