@@ -24,11 +24,6 @@ pub(crate) const CYCLES: &[(&str, &[&str], &str)] = &[
          global arguments from the list of commands unties it",
     ),
     (
-        "crypto",
-        &["header", "hedge", "identity", "kem"],
-        "`Class` and `Label` live beside the header's layout; a file of their own unties it",
-    ),
-    (
         "model",
         &["checks", "model"],
         "the properties are stated over the model that lists them",
@@ -47,10 +42,5 @@ pub(crate) const CYCLES: &[(&str, &[&str], &str)] = &[
         "model",
         &["plans", "pruner"],
         "a plan that is empty ends the pruner's run",
-    ),
-    (
-        "storage",
-        &["error", "object"],
-        "an error names the largest object, and making an object's time can fail; the limit beside the names unties it",
     ),
 ];

@@ -35,6 +35,10 @@ fn class(class: EngineClass) -> Class {
 
 fn hints(error: &Error, class: Class) -> Vec<&'static str> {
     match (error, class) {
+        // A missing folder says by itself what to check.
+        (Error::Storage(_), Class::NoRepository) => vec![
+            "to make a new repository there: ownkey init, or ownkey setup for everything at once",
+        ],
         (_, Class::NoRepository) => vec![
             "check the path, and that the disk is mounted",
             "to make a new repository there: ownkey init, or ownkey setup for everything at once",

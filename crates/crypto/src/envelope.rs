@@ -6,9 +6,10 @@
 use crate::aead::{FrameSlot, FrameType, TAG_LEN};
 use crate::bytes::{Reader, wide};
 use crate::error::{OpenError, SealError};
-use crate::header::{Class, Header, Label, OpenWays, SealWay, begin};
+use crate::header::{Header, OpenWays, SealWay, begin};
 use crate::hedge::Hedge;
 use crate::identity::{Identity, Signature, Signed};
+use crate::label::{Class, Label};
 use crate::padding::single_class;
 use crate::sealed::{Opened, Sealed, SignedLabel, Unverified};
 

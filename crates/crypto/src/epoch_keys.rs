@@ -5,12 +5,13 @@
 use crate::bytes::Reader;
 use crate::envelope::{Finish, open_single, seal_single};
 use crate::error::{OpenError, SealError};
-use crate::header::{Class, Label, OpenWays, SealWay};
+use crate::header::{OpenWays, SealWay};
 use crate::hedge::Hedge;
 use crate::ids::{Epoch, RepoId, roster_label};
 use crate::kdf::derive;
 use crate::kem::{KemSecret, Purpose, ReadKemPublic};
 use crate::keys::ReadKey;
+use crate::label::{Class, Label};
 use crate::sealed::{Opened, Sealed};
 use crate::secret::Secret;
 use zeroize::Zeroizing;

@@ -4,10 +4,10 @@
 //! (RFC 8032 without small-order or non-canonical points), and that every signature says what it signs and where it belongs.
 
 use crate::error::OpenError;
-use crate::header::Class;
 use crate::ids::{GrantName, RepoId};
 use crate::kdf::derive;
 use crate::kem::{KEM_PUBLIC_LEN, KemPublic, KemSecret};
+use crate::label::Class;
 use crate::random::{Random, RandomFailed};
 use crate::secret::Secret;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};

@@ -4,7 +4,7 @@
 //! encapsulation changed in any bit gives another secret, which the key commitment then refuses.
 
 use crate::error::{OpenError, SealError};
-use crate::header::Label;
+use crate::label::Label;
 use crate::random::Random;
 use crate::secret::Secret;
 use hpke::aead::ExportOnlyAead;

@@ -78,6 +78,7 @@ mod ids;
 mod kdf;
 mod kem;
 mod keys;
+mod label;
 mod log_keys;
 mod name_keys;
 mod pack;
@@ -96,7 +97,7 @@ pub use directory::{ChunkType, Codec, Directory, FrameEntry};
 pub use epoch_keys::{ReaderKeys, WriterKeys};
 pub use error::{OpenError, RecoveryKeyError, SealError, SlotError, Unsupported};
 pub use grant::{Capabilities, Grant, GrantClaim, UncheckedGrant};
-pub use header::{Class, HEADER_LEN, MAX_HEADER_LEN, peek_epoch};
+pub use header::{HEADER_LEN, MAX_HEADER_LEN, peek_epoch};
 pub use hedge::Hedge;
 pub use identity::{Identity, IdentitySeed, LocalStateKey, PublicIdentity, Signature, Signed};
 pub use ids::{
@@ -105,6 +106,7 @@ pub use ids::{
 };
 pub use kem::ReadKemPublic;
 pub use keys::{DedupKey, LogKey, ReadKey};
+pub use label::Class;
 pub use log_keys::{LogKeys, RosterKeys};
 pub use name_keys::NameKeys;
 pub use pack::{FrameInput, PackKind, PackPadding, SealedPack, seal_pack};

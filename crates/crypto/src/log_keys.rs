@@ -6,12 +6,13 @@
 use crate::envelope::{Finish, open_signed, seal_single};
 use crate::epoch_keys::{epoch_context, open_history, seal_history};
 use crate::error::{OpenError, SealError};
-use crate::header::{Class, Label, OpenWays, SealWay};
+use crate::header::{OpenWays, SealWay};
 use crate::hedge::Hedge;
 use crate::identity::Identity;
 use crate::ids::{Epoch, RepoId, roster_label};
 use crate::kdf::derive;
 use crate::keys::LogKey;
+use crate::label::{Class, Label};
 use crate::sealed::{Sealed, Unverified};
 use crate::secret::Secret;
 

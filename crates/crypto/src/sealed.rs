@@ -149,7 +149,7 @@ pub struct Unverified {
 
 /// What the signature of an [`Unverified`] speaks about.
 pub(crate) struct SignedLabel {
-    pub(crate) class: crate::header::Class,
+    pub(crate) class: crate::label::Class,
     pub(crate) repo: crate::ids::RepoId,
     pub(crate) name: String,
 }

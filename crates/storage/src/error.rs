@@ -7,9 +7,9 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::limits::MAX_OBJECT_BYTES;
 use crate::location::Location;
 use crate::name::ObjectName;
-use crate::object::MAX_OBJECT_BYTES;
 
 /// A failed operation: what was tried, on which object, where, and why it failed.
 #[derive(Debug, Clone)]

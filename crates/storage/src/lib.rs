@@ -14,6 +14,7 @@ mod as_of;
 mod capabilities;
 mod contract;
 mod error;
+mod limits;
 mod local;
 mod location;
 mod memory;
@@ -26,11 +27,12 @@ pub use capabilities::{
 };
 pub use contract::{Storage, list_all, versions_all};
 pub use error::{Operation, StorageError, StorageErrorKind};
+pub use limits::MAX_OBJECT_BYTES;
 pub use local::LocalStorage;
 pub use location::Location;
 pub use memory::{Clock, MemoryStorage};
 pub use name::{MAX_NAME_BYTES, MAX_SEGMENT_BYTES, MAX_SEGMENTS, NameError, ObjectName, Prefix};
 pub use object::{
-    DeleteOutcome, MAX_OBJECT_BYTES, MAX_PAGE, ObjectMeta, Page, Retention, VersionId, VersionMark,
-    VersionMeta, VersionPage, VersionState,
+    DeleteOutcome, MAX_PAGE, ObjectMeta, Page, Retention, VersionId, VersionMark, VersionMeta,
+    VersionPage, VersionState,
 };

@@ -18,11 +18,12 @@ use crate::capabilities::{
 };
 use crate::contract::Storage;
 use crate::error::{Operation, StorageError, StorageErrorKind};
+use crate::limits::MAX_OBJECT_BYTES;
 use crate::location::Location;
 use crate::name::{ObjectName, Prefix};
 use crate::object::{
-    DeleteOutcome, MAX_OBJECT_BYTES, MAX_PAGE, ObjectMeta, Page, Retention, VersionId, VersionMark,
-    VersionMeta, VersionPage, VersionState,
+    DeleteOutcome, MAX_PAGE, ObjectMeta, Page, Retention, VersionId, VersionMark, VersionMeta,
+    VersionPage, VersionState,
 };
 
 /// Where a storage in memory takes the time from.

@@ -7,11 +7,6 @@ use std::time::SystemTime;
 use crate::error::StorageError;
 use crate::name::ObjectName;
 
-/// The most bytes of one object: 64 MiB of contents and 8 MiB of padding and parity.
-///
-/// Objects are read whole into memory, so this bounds what a hostile storage can make us allocate.
-pub const MAX_OBJECT_BYTES: u64 = 72 << 20;
-
 /// The most entries of one page, whatever was asked for: the bound of every bucket service.
 pub const MAX_PAGE: usize = 1000;
 

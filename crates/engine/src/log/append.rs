@@ -39,29 +39,32 @@ impl Appender<'_> {
             let (at, bytes) = self.seal(logs, draft)?;
             let me = self.keys.names.device_id(self.keys.identity.public());
             let name = layout::log_entry(&me, at.seq);
-            let created = self.io.create(&name, Outgoing::Object(bytes))?;
+            let created = self.io.create(&name, Outgoing::Object(bytes));
             let reader = LogReader {
                 io: self.io,
                 keys: self.keys,
                 roster: self.roster,
             };
-            logs.refresh(reader)?;
+            // After an error the entry may be there all the same: only its answer was lost.
+            if let (Err(refresh), Ok(_)) = (logs.refresh(reader).map(drop), &created) {
+                return Err(refresh);
+            }
             let stored = logs
                 .of(&me)
                 .and_then(|log| log.hashes.get(&at.seq))
                 .copied();
             match (created, stored) {
-                // Ours also when an answer was lost and the entry stored all the same.
                 (_, Some(hash)) if hash == at.hash => return Ok(at),
-                (Created::New, _) => {
+                (Err(error), _) => return Err(error.into()),
+                (Ok(Created::New), _) => {
                     return Err(Lie::LogRolledBack {
                         device: me,
                         seq: at.seq,
                     }
                     .into());
                 }
-                (Created::Existed, Some(_)) => {}
-                (Created::Existed, None) => {
+                (Ok(Created::Existed), Some(_)) => {}
+                (Ok(Created::Existed), None) => {
                     return Err(Lie::NotSigned {
                         device: me,
                         seq: at.seq,

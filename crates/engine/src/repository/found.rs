@@ -9,7 +9,7 @@ use ownkey_crypto::{
 };
 use ownkey_storage::Storage;
 
-use super::{Repository, open};
+use super::{Repository, open_known};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::format::entry::Event;
@@ -50,8 +50,9 @@ pub struct Founded {
     pub recovery_key: RecoveryKey,
 }
 
-/// Makes a repository in `storage`. The header is put last: before it there is no repository,
-/// and a run that was interrupted can be repeated.
+/// Makes a repository in `storage`. The header is put last, as the very last thing that can fail:
+/// before it there is no repository and an interrupted run can be repeated, after it the caller
+/// has the recovery key to show.
 pub fn init(
     environment: &Environment,
     storage: &Arc<dyn Storage>,
@@ -67,23 +68,37 @@ pub fn init(
     State::of(environment, &founder.repo, io.location()).store_device_key(&founder.seed)?;
     let repo = founder.repo;
     let recovery_key = founder.store(&io, founding)?;
-    if io.create(&layout::header(), Outgoing::Header(header::to_bytes(&repo)))? == Created::Existed
-    {
-        return Err(exists());
-    }
-    // Whatever was here before is gone: its owner just made a new one in its place.
+    // Whatever was here before is gone: its owner is making a new one in its place.
     unpin_location(environment, io.location())?;
-    let mut repository = open(environment, storage, Credential::Device, monitor)?;
+    let mut repository = open_known(environment, io.clone(), repo, Credential::Device, monitor)?;
     let first = Draft {
         event: Event::Heartbeat,
         record: None,
         time: environment.clock.now(),
     };
     repository.append(&first)?;
+    if put_header(&io, &header::to_bytes(&repo))? == Created::Existed {
+        unpin_location(environment, io.location())?;
+        return Err(exists());
+    }
     Ok(Founded {
         repository,
         recovery_key,
     })
+}
+
+/// Puts the header. If the answer is an error or lost, the header may be there all the same, and
+/// then there is a repository whose recovery key somebody has to be shown.
+fn put_header(io: &Io, header: &[u8]) -> Result<Created> {
+    let name = layout::header();
+    let ours = |io: &Io| matches!(io.find(&name), Ok(Some(found)) if found == header);
+    match io.create(&name, Outgoing::Header(header.to_vec())) {
+        Ok(Created::New) => Ok(Created::New),
+        // Every repository has an id of its own: the same bytes are ours.
+        Ok(Created::Existed) | Err(_) if ours(io) => Ok(Created::New),
+        Ok(Created::Existed) => Ok(Created::Existed),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Everything that is drawn before the first object is stored.

@@ -68,6 +68,17 @@ pub fn open(
 ) -> Result<Repository> {
     let io = Io::new(Arc::clone(storage), environment.runtime.clone());
     let repo = read_header(&io)?;
+    open_known(environment, io, repo, credential, monitor)
+}
+
+/// Unlocks repository `repo`, whatever its header says: a new one has none yet.
+fn open_known(
+    environment: &Environment,
+    io: Io,
+    repo: RepoId,
+    credential: Credential<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Repository> {
     let state = State::of(environment, &repo, io.location());
     let seed = unlock::seed(&io, &repo, &state, credential)?;
     let state_key = Arc::new(LocalStateKey::from_seed(&seed));

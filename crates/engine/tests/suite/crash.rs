@@ -13,7 +13,7 @@ use ownkey_engine::restore::{self, RestoreOptions};
 use ownkey_engine::tree::Browser;
 use ownkey_engine::{Class, Error};
 use ownkey_storage::{MemoryStorage, ObjectName, Storage, StorageErrorKind};
-use ownkey_testkit::{Fault, Faulty, Moment, SeededRandom, Step, tree};
+use ownkey_testkit::{Aftermath, Fault, Faulty, Moment, SeededRandom, Step, tree};
 
 use crate::attacks::forger::ready;
 use crate::attacks::scene::{copy, fast_folder, write};
@@ -385,6 +385,67 @@ fn every_read_of_a_restore_may_fail_once_and_no_wrong_byte_is_written() {
                 assert!(number >= 3, "{number} reads");
                 return;
             }
+        }
+    }
+}
+
+/// Fails the `k`th change after it happened: the answer is lost, and then all is well again.
+fn lost_answer(k: u64) -> Fault {
+    Fault {
+        step: Step::Change,
+        at: k,
+        moment: Moment::After,
+        kind: StorageErrorKind::Timeout,
+        aftermath: Aftermath::Recovers,
+    }
+}
+
+#[test]
+fn an_init_that_loses_one_answer_shows_its_key_or_can_be_repeated() {
+    for change in 0.. {
+        let case = Case::new(41);
+        case.faulty.arm(lost_answer(change));
+        let made = case.init();
+        let lost = case.faulty.has_failed();
+        case.faulty.disarm();
+        if made.is_err() {
+            case.init()
+                .expect("nothing stands in the way of another try");
+        }
+        case.world
+            .open(&case.storage)
+            .expect("the repository opens");
+        if !lost {
+            assert!(change > 5, "only {change} changes");
+            return;
+        }
+    }
+}
+
+#[test]
+fn an_entry_whose_answer_was_lost_is_not_written_twice() {
+    let case = Case::new(42);
+    case.init().expect("a repository");
+    for change in 0.. {
+        let mut repository = case.world.open(&case.storage).expect("it opens");
+        let before = repository.snapshots().len();
+        case.faulty.arm(lost_answer(change));
+        let done = case.world.try_backup(&mut repository, &case.source);
+        let lost = case.faulty.has_failed();
+        case.faulty.disarm();
+        let after = case
+            .world
+            .open(&case.storage)
+            .expect("it opens")
+            .snapshots()
+            .len();
+        assert_eq!(
+            after,
+            before + usize::from(done.is_ok()),
+            "change {change}: {done:?}"
+        );
+        if !lost {
+            return;
         }
     }
 }

@@ -31,10 +31,11 @@ use crate::capabilities::{
 };
 use crate::contract::Storage;
 use crate::error::{Operation, StorageError, StorageErrorKind};
+use crate::limits::MAX_OBJECT_BYTES;
 use crate::location::Location;
 use crate::name::{ObjectName, Prefix};
 use crate::object::{
-    DeleteOutcome, MAX_OBJECT_BYTES, MAX_PAGE, Page, Retention, VersionId, VersionMark, VersionPage,
+    DeleteOutcome, MAX_PAGE, Page, Retention, VersionId, VersionMark, VersionPage,
 };
 
 /// Objects as files of one folder.

@@ -15,8 +15,8 @@ use rustix::io::Errno;
 
 use super::fault::Fault;
 use super::root::Root;
+use crate::limits::MAX_OBJECT_BYTES;
 use crate::name::ObjectName;
-use crate::object::MAX_OBJECT_BYTES;
 
 /// Reads all of an object.
 pub(super) fn whole(root: &Root, name: &ObjectName) -> Result<Bytes, Fault> {
