@@ -8,9 +8,12 @@ mod tips;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ownkey_crypto::{IdentitySeed, LocalStateKey, RepoId, object_hash};
 use ownkey_storage::Location;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::environment::Environment;
 use crate::error::{Error, Lie, Result};
@@ -73,8 +76,13 @@ impl State {
         file::create_private(&self.key_path(), &bytes)
     }
 
-    /// Waits for nobody: one run at a time writes to a repository from this machine.
+    /// One run at a time writes to a repository from this machine.
+    ///
+    /// Waits a moment, not for another run: a program that starts a child holds its locks twice
+    /// until the child has become another program.
     pub(crate) fn lock(&self) -> Result<Lock> {
+        const TRIES: u32 = 50;
+        const PAUSE: Duration = Duration::from_millis(10);
         file::make_folder(&self.folder)?;
         let path = self.folder.join("lock");
         let lock = File::options()
@@ -83,15 +91,20 @@ impl State {
             .write(true)
             .open(&path)
             .map_err(Error::local("open the lock", &path))?;
-        match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Lock(lock)),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Locked),
-            Err(errno) => Err(Error::Local {
-                action: "lock",
-                path,
-                source: errno.into(),
-            }),
+        for _ in 0..TRIES {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Lock(lock)),
+                Err(Errno::WOULDBLOCK) => std::thread::sleep(PAUSE),
+                Err(errno) => {
+                    return Err(Error::Local {
+                        action: "lock",
+                        path,
+                        source: errno.into(),
+                    });
+                }
+            }
         }
+        Err(Error::Locked)
     }
 
     /// What this identity has seen at this location, if anything.
