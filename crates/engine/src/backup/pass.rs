@@ -7,6 +7,7 @@
 //! Channels are bounded and lead forward only, so a slow storage slows the walk and memory stays
 //! flat (docs/design.md, "Memory").
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub(crate) struct Pass<'p> {
     pub(crate) metadata: MetadataReader,
     pub(crate) monitor: &'p dyn Monitor,
     pub(crate) clock: &'p dyn Clock,
+    /// The paths that were asked for.
+    asked: Vec<PathBuf>,
     /// Chunks of large files for idle threads.
     pub(crate) tasks: (Sender<Task>, Receiver<Task>),
     pub(crate) threads: usize,
@@ -84,6 +87,7 @@ impl<'p> Pass<'p> {
         store: &'p Store<'p>,
         monitor: &'p dyn Monitor,
         clock: &'p dyn Clock,
+        asked: Vec<PathBuf>,
     ) -> Self {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
@@ -92,6 +96,7 @@ impl<'p> Pass<'p> {
             metadata: MetadataReader::new(),
             monitor,
             clock,
+            asked,
             tasks: bounded(threads),
             threads,
             reading: AtomicUsize::new(0),
@@ -102,6 +107,12 @@ impl<'p> Pass<'p> {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Whether a folder is in the snapshot only because something below it was asked for.
+    pub(crate) fn is_above_what_was_asked(&self, path: &Path) -> bool {
+        let above = |asked: &PathBuf| asked != path && asked.starts_with(path);
+        self.asked.iter().any(above)
     }
 
     pub(crate) fn has_failed(&self) -> bool {

@@ -1,7 +1,9 @@
 //! The course of one backup: passes, segments, entries, and the look.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -94,7 +96,9 @@ impl<'r> Session<'r> {
         let packer = Packer::new(self.repository.io.clone(), Arc::clone(&keys), self.monitor);
         let store = store(&keys, &claims, &packer, &index);
         let clock = Arc::clone(&self.repository.environment.clock);
-        let pass = Pass::new(&store, self.monitor, clock.as_ref());
+        let asked = self.record.paths.iter();
+        let asked = asked.map(|path| OsStr::from_bytes(path).into()).collect();
+        let pass = Pass::new(&store, self.monitor, clock.as_ref(), asked);
         let seal = self
             .repository
             .state

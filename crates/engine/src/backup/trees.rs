@@ -190,9 +190,11 @@ impl<'p, 'k> Trees<'p, 'k> {
         }
     }
 
-    /// What changed within the clock's granularity is read again next time.
+    /// What changed within the clock's granularity is read again next time; of a folder that is
+    /// only passed through nothing is read but what the walk sees anyway.
     fn remember(&mut self, path: &Path, fingerprint: &Fingerprint, node: &Node) -> Result<()> {
-        if fingerprint.is_fresh_at(self.pass.now()) {
+        let fresh = fingerprint.is_fresh_at(self.pass.now());
+        if fresh && !self.pass.is_above_what_was_asked(path) {
             return Ok(());
         }
         self.record

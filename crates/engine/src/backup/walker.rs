@@ -13,7 +13,7 @@ use super::pass::Pass;
 use crate::error::{Error, Result};
 use crate::format::node::{Extents, Node, NodeKind, Stream};
 use crate::monitor::{Figure, Problem};
-use crate::source::{Dir, Entry, Event, FileId, Fingerprint, Gathered, Kind, Walk};
+use crate::source::{Dir, Entry, Event, FileId, Fingerprint, Gathered, Kind, Stat, Walk};
 
 /// What the trees are built from, in the order of the walk.
 pub(crate) enum Step {
@@ -216,11 +216,15 @@ impl<'p> Walker<'p> {
     /// record relies on is still there.
     fn recorded(&mut self, entry: &Entry, fingerprint: &Fingerprint) -> Option<(&Node, bool)> {
         let path = entry.path.as_os_str().as_bytes();
+        let passed =
+            entry.stat.kind == Kind::Directory && self.pass.is_above_what_was_asked(&entry.path);
         // Every reader is moved on, also when an earlier one knows the entry.
         let mut found = None;
         for Known { reader, intact } in &mut self.parents {
-            let record = reader.find(path);
-            let same = record.filter(|record| fingerprint.unchanged_since(&record.fingerprint));
+            let same = reader.find(path).filter(|record| {
+                fingerprint.unchanged_since(&record.fingerprint)
+                    || (passed && is_same_folder(&record.node, &record.fingerprint, &entry.stat))
+            });
             if let Some(record) = same.filter(|_| found.is_none()) {
                 found = Some((&record.node, *intact));
             }
@@ -250,6 +254,14 @@ impl<'p> Walker<'p> {
     fn tell(&self, step: Step) -> Result<()> {
         self.steps.send(step).map_err(|_| Error::WorkerLost)
     }
+}
+
+/// Whether a folder that is only passed through is the one recorded. What others do in it changes
+/// its times and is no change of what was asked for (docs/adr/0010-folders-above.md).
+fn is_same_folder(node: &Node, recorded: &Fingerprint, stat: &Stat) -> bool {
+    let Node { metadata, .. } = node;
+    recorded.id.ino == stat.id.ino
+        && (metadata.mode, metadata.uid, metadata.gid) == (stat.mode, stat.uid, stat.gid)
 }
 
 /// Whether every chunk of an unchanged node can still be relied on. What is listed in chunks of
