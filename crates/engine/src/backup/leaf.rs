@@ -3,8 +3,9 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ownkey_crypto::{ChunkId, End};
+use ownkey_crypto::ChunkId;
 
+use super::cut::{Stop, cut_all};
 use super::framer::Framer;
 use super::pass::Pass;
 use super::stream::{StreamWriter, list};
@@ -226,15 +227,14 @@ impl<'p> LeafReader<'p> {
         data: &mut Data<'_>,
         size: u64,
     ) -> Result<std::result::Result<Vec<ChunkId>, SourceError>> {
-        let max = self.pass.cutter.content.max();
-        // Twice the longest chunk, so that what is left over is moved once per several chunks.
-        let room = usize::try_from(size.saturating_add(1))
-            .map_or(2 * max, |size| size.clamp(64 << 10, 2 * max));
+        let most = 2 * self.pass.cutter.content.max();
+        let room =
+            usize::try_from(size.saturating_add(1)).map_or(most, |size| size.clamp(64 << 10, most));
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.len() < room {
             buffer.resize(room, 0);
         }
-        let outcome = self.cut_all(data, &mut buffer, max);
+        let outcome = self.cut_all(data, &mut buffer);
         self.buffer = buffer;
         outcome
     }
@@ -243,43 +243,26 @@ impl<'p> LeafReader<'p> {
         &mut self,
         data: &mut Data<'_>,
         buffer: &mut Vec<u8>,
-        max: usize,
     ) -> Result<std::result::Result<Vec<ChunkId>, SourceError>> {
-        let mut sharing = self.pass.share();
-        let (mut start, mut end, mut more) = (0, 0, true);
-        loop {
-            while more && end - start < max {
-                if end == buffer.len() {
-                    buffer.copy_within(start..end, 0);
-                    (start, end) = (0, end - start);
-                    if end == buffer.len() {
-                        buffer.resize((2 * buffer.len()).min(2 * max), 0);
-                    }
+        let pass = self.pass;
+        let framer = &mut self.framer;
+        let mut sharing = pass.share();
+        let cut = cut_all(
+            &pass.cutter.content,
+            buffer,
+            |room| data.next(room),
+            |chunk| {
+                if pass.monitor.cancelled() {
+                    return Err(Error::Cancelled);
                 }
-                match data.next(buffer.get_mut(end..).unwrap_or_default()) {
-                    Ok(0) => more = false,
-                    Ok(read) => end += read,
-                    Err(error) => return Ok(Err(error)),
-                }
-            }
-            let rest = buffer.get(start..end).unwrap_or_default();
-            let ends = if more { End::MoreFollows } else { End::Known };
-            let Some(length) = self
-                .pass
-                .cutter
-                .content
-                .cut(rest, ends)
-                .filter(|_| !rest.is_empty())
-            else {
-                break;
-            };
-            sharing.put(rest.get(..length).unwrap_or(rest), &mut self.framer)?;
-            start += length;
-            if self.pass.monitor.cancelled() {
-                return Err(Error::Cancelled);
-            }
+                sharing.put(chunk, framer)
+            },
+        );
+        match cut {
+            Ok(()) => sharing.finish(framer).map(Ok),
+            Err(Stop::Source(error)) => Ok(Err(error)),
+            Err(Stop::Run(error)) => Err(error),
         }
-        sharing.finish(&mut self.framer).map(Ok)
     }
 }
 

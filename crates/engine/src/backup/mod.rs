@@ -4,6 +4,7 @@
 //! only then the `Confirm` that makes it a snapshot (docs/design.md, "The look rule"). A run that
 //! stops anywhere before leaves garbage, never a lie.
 
+mod cut;
 mod framer;
 mod leaf;
 mod parent;

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use ownkey_crypto::{ChunkType, End, ObjectHash};
+use ownkey_crypto::{ChunkType, ObjectHash};
 
+use super::cut::{Stop, cut_all};
 use super::framer::{Framer, Store};
 use super::parent::{ParentWriter, Place};
 use super::pass::{Pass, Records};
@@ -385,41 +386,38 @@ fn store_stream(
     framer: &mut Framer<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Stream> {
-    let max = cutter.content.max();
-    let mut buffer = vec![0; 2 * max];
-    let (mut start, mut end, mut more) = (0, 0, true);
     let (mut ids, mut length) = (Vec::new(), 0);
-    loop {
-        if monitor.cancelled() {
-            return Err(Error::Cancelled);
-        }
-        while more && end - start < max {
-            if end == buffer.len() {
-                buffer.copy_within(start..end, 0);
-                (start, end) = (0, end - start);
+    let mut buffer = vec![0; 2 * cutter.content.max()];
+    let cut = cut_all(
+        &cutter.content,
+        &mut buffer,
+        |room| read_some(content, room),
+        |chunk| {
+            if monitor.cancelled() {
+                return Err(Error::Cancelled);
             }
-            match content.read(buffer.get_mut(end..).unwrap_or_default()) {
-                Ok(0) => more = false,
-                Ok(read) => end += read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    return Err(Error::Local {
-                        action: "read",
-                        path: "standard input".into(),
-                        source: error,
-                    });
-                }
-            }
-        }
-        let rest = buffer.get(start..end).unwrap_or_default();
-        let ends = if more { End::MoreFollows } else { End::Known };
-        let Some(cut) = cutter.content.cut(rest, ends).filter(|_| !rest.is_empty()) else {
-            break;
-        };
-        ids.push(framer.put(ChunkType::Content, rest.get(..cut).unwrap_or(rest))?);
-        length += cut as u64;
-        start += cut;
-        monitor.count(Figure::BytesRead, cut as u64);
+            ids.push(framer.put(ChunkType::Content, chunk)?);
+            length += chunk.len() as u64;
+            monitor.count(Figure::BytesRead, chunk.len() as u64);
+            Ok(())
+        },
+    );
+    match cut {
+        Ok(()) => list(length, ids, cutter, framer),
+        Err(Stop::Run(error)) => Err(error),
+        Err(Stop::Source(source)) => Err(Error::Local {
+            action: "read",
+            path: "standard input".into(),
+            source,
+        }),
     }
-    list(length, ids, cutter, framer)
+}
+
+fn read_some(content: &mut dyn Read, room: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match content.read(room) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
 }
