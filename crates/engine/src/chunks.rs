@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use ownkey_crypto::{
@@ -19,6 +19,7 @@ use crate::format::layout;
 use crate::index::{Index, PackEntry, Place};
 use crate::io::Io;
 use crate::keyring::Keyring;
+use crate::lock::lock;
 
 /// Length of an AEAD tag (RFC 8439).
 const TAG: u64 = 16;
@@ -235,11 +236,6 @@ fn missing(pack: &PackEntry, error: StorageError) -> Error {
         | StorageErrorKind::TooLarge => damaged(pack),
         _ => error.into(),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind these locks is whole between any two statements of a holder.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The most recently decoded frames.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ownkey_crypto::{
-    Capabilities, Epoch, Grant, Hedge, Identity, IdentitySeed, LogKeys, NameKeys, Random,
+    Capabilities, DeviceId, Epoch, Grant, Hedge, Identity, IdentitySeed, LogKeys, NameKeys, Random,
     ReaderKeys, RepoId, WriterKeys,
 };
 
@@ -87,6 +87,11 @@ impl Keyring {
             epochs,
             current: grant.epoch,
         })
+    }
+
+    /// The device id of the identity that holds these keys.
+    pub(crate) fn me(&self) -> DeviceId {
+        self.names.device_id(self.identity.public())
     }
 
     pub(crate) fn log(&self, epoch: Epoch) -> Result<&LogKeys> {

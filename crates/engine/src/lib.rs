@@ -19,6 +19,7 @@ mod io;
 mod keyring;
 pub mod keys;
 pub mod list;
+mod lock;
 mod log;
 mod log_state;
 pub mod monitor;

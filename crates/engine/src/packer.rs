@@ -5,7 +5,7 @@
 //! pack seals it and hands it to the storage; when few packs are in flight already it waits,
 //! and so everything before it waits too.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use ownkey_crypto::{FrameInput, PackKind, PackPadding, seal_pack};
 use ownkey_storage::StorageError;
@@ -16,6 +16,7 @@ use crate::format::layout;
 use crate::format::segment::IndexedPack;
 use crate::io::{Io, Outgoing};
 use crate::keyring::Keyring;
+use crate::lock::lock;
 use crate::monitor::{Figure, Monitor};
 
 /// A pack is sealed when its frames reach this many bytes.
@@ -177,9 +178,4 @@ impl Uploads {
             None => Ok(std::mem::take(&mut progress.stored)),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind these locks is whole between any two statements of a holder.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

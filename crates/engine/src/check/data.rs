@@ -11,6 +11,7 @@ use crate::chunks::is_damage;
 use crate::error::Result;
 use crate::format::entry::PackName;
 use crate::index::{PackEntry, Place};
+use crate::lock::lock;
 use crate::monitor::{Figure, Monitor};
 use crate::tree::Browser;
 
@@ -188,10 +189,6 @@ fn bad_frames(browser: &Browser, (number, pack): Numbered<'_>) -> Result<Vec<(u3
 fn part(pack: &PackName, of: u32) -> u32 {
     let [a, b, c, d, ..] = *pack.hash.as_bytes();
     u32::from_le_bytes([a, b, c, d]) % of.max(1) + 1
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::format::header;
 use crate::format::layout::Object;
 use crate::io::Io;
+use crate::lock::lock;
 use crate::monitor::{Figure, Monitor};
 
 /// Objects read at once: at most 72 MiB each, so this bounds the memory.
@@ -155,8 +156,4 @@ fn wrong_with(object: &Object, bytes: &[u8]) -> Option<&'static str> {
         Ok(_) => Some("it is an object of another kind"),
         Err(_) => Some("it is not a sealed object"),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

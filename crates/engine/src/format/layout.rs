@@ -44,11 +44,6 @@ pub fn roster() -> Prefix {
     prefix("roster/")
 }
 
-/// Entry `n` as its signature names it: without the hash that covers the signature.
-pub fn roster_entry_unhashed(n: u32) -> String {
-    format!("roster/{n:08x}")
-}
-
 /// Entry `n` of the roster.
 pub fn roster_entry(n: u32, hash: &ObjectHash) -> ObjectName {
     name(format!("roster/{n:08x}-{hash}"))

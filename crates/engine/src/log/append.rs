@@ -37,7 +37,7 @@ impl Appender<'_> {
         const ATTEMPTS: usize = 4;
         for _ in 0..ATTEMPTS {
             let (at, bytes) = self.seal(logs, draft)?;
-            let me = self.keys.names.device_id(self.keys.identity.public());
+            let me = self.keys.me();
             let name = layout::log_entry(&me, at.seq);
             let created = self.io.create(&name, Outgoing::Object(bytes));
             let reader = LogReader {
@@ -77,7 +77,7 @@ impl Appender<'_> {
     }
 
     fn seal(&self, logs: &Logs, draft: &Draft) -> Result<(LogPosition, ownkey_crypto::Sealed)> {
-        let me = self.keys.names.device_id(self.keys.identity.public());
+        let me = self.keys.me();
         let own = logs.of(&me);
         let tip = own.and_then(|log| log.tip);
         let seq = tip
@@ -130,7 +130,7 @@ impl Appender<'_> {
         if seq == 0 || !seq.is_multiple_of(FOLD_INTERVAL) || !self.keys.may_read() {
             return Ok(None);
         }
-        let me = self.keys.names.device_id(self.keys.identity.public());
+        let me = self.keys.me();
         let Some(log) = logs.of(&me) else {
             return Ok(None);
         };

@@ -1,10 +1,13 @@
 //! Reading logs: from a fold or from the beginning, entry by entry, each verified.
 
-use ownkey_crypto::{Capabilities, DeviceId, ObjectHash, log_name, object_hash, peek_epoch};
+use ownkey_crypto::{
+    Capabilities, DeviceId, ObjectHash, OpenError, Opened, ReaderKeys, log_name, object_hash,
+    peek_epoch,
+};
 
 use super::{DeviceLog, Logs};
 use crate::error::{Error, Lie, Result};
-use crate::format::cbor;
+use crate::format::cbor::{self, Record};
 use crate::format::entry::{FOLD_INTERVAL, Fold, LogEntry, LogPosition};
 use crate::format::layout::{self, Object};
 use crate::format::record::SnapshotRecord;
@@ -233,23 +236,7 @@ impl LogReader<'_> {
     }
 
     pub(super) fn fold(self, entry: &LogEntry, seq: u64) -> Result<Option<Fold>> {
-        let Some(sealed) = entry.fold.as_ref().filter(|_| self.keys.may_read()) else {
-            return Ok(None);
-        };
-        let name = layout::log_entry(&entry.device, seq);
-        let damaged = |source| Error::Object {
-            name: name.clone(),
-            source,
-        };
-        let (_, epoch) = peek_epoch(sealed).map_err(damaged)?;
-        let opened = self
-            .keys
-            .reader(epoch)?
-            .open_fold(name.as_str(), sealed)
-            .map_err(damaged)?;
-        cbor::decode(&opened)
-            .map(Some)
-            .map_err(|source| Error::Format { name, source })
+        self.inner(entry.fold.as_ref(), entry, seq, ReaderKeys::open_fold)
     }
 
     /// The entry after the tip of `log`, if there is one and it is not void.
@@ -320,7 +307,23 @@ impl LogReader<'_> {
     }
 
     fn record(self, entry: &LogEntry, seq: u64) -> Result<Option<SnapshotRecord>> {
-        let Some(sealed) = entry.sealed_body.as_ref().filter(|_| self.keys.may_read()) else {
+        self.inner(
+            entry.sealed_body.as_ref(),
+            entry,
+            seq,
+            ReaderKeys::open_body,
+        )
+    }
+
+    /// What is sealed to readers inside an entry; `None` if there is nothing or we are no reader.
+    fn inner<R: Record>(
+        self,
+        sealed: Option<&Vec<u8>>,
+        entry: &LogEntry,
+        seq: u64,
+        open: fn(&ReaderKeys, &str, &[u8]) -> Result<Opened, OpenError>,
+    ) -> Result<Option<R>> {
+        let Some(sealed) = sealed.filter(|_| self.keys.may_read()) else {
             return Ok(None);
         };
         let name = layout::log_entry(&entry.device, seq);
@@ -329,11 +332,7 @@ impl LogReader<'_> {
             source,
         };
         let (_, epoch) = peek_epoch(sealed).map_err(damaged)?;
-        let opened = self
-            .keys
-            .reader(epoch)?
-            .open_body(name.as_str(), sealed)
-            .map_err(damaged)?;
+        let opened = open(self.keys.reader(epoch)?, name.as_str(), sealed).map_err(damaged)?;
         cbor::decode(&opened)
             .map(Some)
             .map_err(|source| Error::Format { name, source })

@@ -84,7 +84,7 @@ fn open_known(
     let state_key = Arc::new(LocalStateKey::from_seed(&seed));
     let holder = Holder::new(&seed, Arc::clone(&environment.random));
     let (keys, roster) = unlock::keys(&io, repo, holder, monitor)?;
-    let me = keys.names.device_id(keys.identity.public());
+    let me = keys.me();
     let remembered = state.load_tips(&state_key, &me.to_string())?;
     if let Some(tips) = &remembered {
         must_extend(&roster, tips)?;

@@ -7,12 +7,13 @@ use ownkey_crypto::{ObjectHash, object_hash};
 
 use super::filter::{EntryKind, Verdict};
 use super::window::{Link, Source, full};
-use super::{Extras, Restorer, lock};
+use super::{Extras, Restorer};
 use crate::error::Result;
 use crate::format::name::Name;
 use crate::format::node::{Extents, Metadata, Node, NodeKind};
 use crate::format::tree::extents_to_bytes;
 use crate::list::{join, key};
+use crate::lock::lock;
 use crate::source::Kind;
 use crate::target::{LinkSource, Partials, TargetDir, TargetError, remove_extra};
 

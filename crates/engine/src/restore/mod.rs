@@ -29,7 +29,7 @@ mod writer;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use ownkey_crypto::{NameKeys, ObjectHash};
 
@@ -37,6 +37,7 @@ use crate::error::{Error, Result};
 use crate::format::entry::PackName;
 use crate::format::name::Name;
 use crate::list::{Start, join};
+use crate::lock::lock;
 use crate::monitor::{Monitor, Problem};
 use crate::repository::{Repository, Snapshot};
 use crate::target::{
@@ -295,9 +296,4 @@ fn is_missing_or_empty(target: &Path) -> bool {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind these locks is whole between any two statements of a holder.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -10,11 +10,12 @@ use std::thread;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::Restorer;
 use super::window::Job;
-use super::{Restorer, lock};
 use crate::chunks::{aligned, is_damage};
 use crate::error::Result;
 use crate::index::{PackEntry, Place};
+use crate::lock::lock;
 use crate::monitor::Figure;
 
 /// Packs fetched at once: enough to hide a round trip behind the one before.
