@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::limits::MAX_OBJECT_BYTES;
 use crate::location::Location;
@@ -20,6 +21,7 @@ pub struct StorageError {
     name: Option<ObjectName>,
     detail: Option<Arc<str>>,
     source: Option<Arc<dyn Error + Send + Sync>>,
+    wait: Option<Duration>,
 }
 
 impl StorageError {
@@ -33,6 +35,7 @@ impl StorageError {
             name: None,
             detail: None,
             source: None,
+            wait: None,
         }
     }
 
@@ -55,6 +58,19 @@ impl StorageError {
     pub fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
+    }
+
+    /// Adds how long the storage asks to be left alone.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// How long the storage asks to be left alone, where it says so.
+    #[must_use]
+    pub fn wait(&self) -> Option<Duration> {
+        self.wait
     }
 
     /// What kind of failure this is.

@@ -14,6 +14,7 @@ mod as_of;
 mod capabilities;
 mod contract;
 mod error;
+pub mod http;
 mod limits;
 mod local;
 mod location;

@@ -1,0 +1,84 @@
+//! Bodies that tell how far they came, so that a stalled transfer can be told from a slow one.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http_body::{Body, Frame, SizeHint};
+
+use super::transport::TransportError;
+
+/// A body on its way down, part by part.
+pub type Download = Pin<Box<dyn Stream<Item = Result<Bytes, TransportError>> + Send>>;
+
+/// The most bytes handed to the transport at once: how finely progress is seen.
+const PART: usize = 64 << 10;
+
+/// A body on its way up; counts what the transport has taken.
+pub struct Upload {
+    rest: Bytes,
+    taken: Arc<AtomicU64>,
+}
+
+impl Upload {
+    /// A body of known length.
+    #[must_use]
+    pub fn new(body: Bytes) -> Self {
+        Self {
+            rest: body,
+            taken: Arc::new(AtomicU64::new(0)),
+        }
+    }
+
+    /// The counter of bytes that the transport has taken.
+    #[must_use]
+    pub fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.taken)
+    }
+
+    /// Takes the whole rest at once, for a transport without connections.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.taken
+            .fetch_add(self.rest.len() as u64, Ordering::Relaxed);
+        self.rest
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} bytes left", self.rest.len())
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let most = self.rest.len().min(PART);
+        let part = self.rest.split_to(most);
+        self.taken.fetch_add(part.len() as u64, Ordering::Relaxed);
+        Poll::Ready(Some(Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Exact, so that the length is announced and the service refuses a torn body.
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
