@@ -44,6 +44,17 @@ impl Location {
         }
     }
 
+    /// A place on a network: its canonical URL, without credentials.
+    #[must_use]
+    pub fn remote(url: &str) -> Self {
+        let mut text = String::new();
+        push_escaped(&mut text, url);
+        Self {
+            text: text.into(),
+            folder: None,
+        }
+    }
+
     /// The place in one line.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -96,6 +107,13 @@ mod tests {
         assert_eq!(folder(b"/srv/back up"), "/srv/back up");
         assert_eq!(folder(b"/a\n\x1b[31m"), "/a\\n\\u{1b}[31m");
         assert_eq!(folder("/ä".as_bytes()), "/ä");
+    }
+
+    #[test]
+    fn a_place_on_a_network_is_one_harmless_line_and_no_folder() {
+        let place = Location::remote("s3://host/bucket/\u{1b}[31m");
+        assert_eq!(place.to_string(), "s3://host/bucket/\\u{1b}[31m");
+        assert_eq!(place.as_folder(), None);
     }
 
     #[test]
