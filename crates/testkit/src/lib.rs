@@ -6,6 +6,7 @@
 //! - [`Lying`]: a hostile storage that flips, swaps, hides and replays;
 //! - [`Dump`]: all bytes of a storage, to search, to fork and to roll back;
 //! - [`tree`]: seeded trees of real files, and a comparer that shares no code with the program;
+//! - [`servers`]: real servers on loopback, where they are installed;
 //! - [`SeededRandom`]: numbers that are the same in every run.
 //!
 //! Helpers here panic when a test's own set-up is wrong: that is a failed test, which is their job.
@@ -17,6 +18,7 @@ mod lying;
 mod random;
 mod recording;
 mod run;
+pub mod servers;
 pub mod tree;
 
 pub use dump::{Changes, Dump};

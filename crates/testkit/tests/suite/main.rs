@@ -3,6 +3,7 @@
 mod decorators;
 mod faulty;
 mod lying;
+mod servers;
 mod tree;
 
 use bytes::Bytes;
