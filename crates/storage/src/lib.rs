@@ -21,6 +21,7 @@ mod location;
 mod memory;
 mod name;
 mod object;
+mod xml;
 
 pub use as_of::AsOf;
 pub use capabilities::{

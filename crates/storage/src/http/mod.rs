@@ -6,12 +6,14 @@
 //! the [`Retry`](crate::Retry) decorator's business.
 
 mod client;
+mod endpoint;
 mod failure;
 mod progress;
 mod reqwest;
 mod transport;
 
 pub use client::{Answer, HttpClient, Patience};
+pub use endpoint::{Cleartext, Endpoint, EndpointError};
 pub use failure::HttpFailure;
 pub use progress::{Download, Upload};
 pub use reqwest::{HttpSettings, ReqwestTransport};
