@@ -21,6 +21,7 @@ mod location;
 mod memory;
 mod name;
 mod object;
+pub mod s3;
 mod xml;
 
 pub use as_of::AsOf;

@@ -19,7 +19,7 @@ pub struct ObjectMeta {
     pub size: u64,
     /// When the storage says it was created. The storage's word and clock; never decides safety.
     pub modified: Option<SystemTime>,
-    /// Which version this is, where the storage keeps versions.
+    /// Which version this is, where the storage keeps versions and its listings tell.
     pub version: Option<VersionId>,
 }
 

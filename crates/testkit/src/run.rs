@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 pub fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .enable_time()
+        .enable_all()
         .build()
         .expect("a runtime")
         .block_on(future)

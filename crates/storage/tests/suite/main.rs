@@ -6,6 +6,7 @@ mod faults;
 mod hostile_folder;
 mod local_folder;
 mod memory;
+mod s3;
 
 use std::path::Path;
 use std::sync::Arc;
