@@ -27,3 +27,12 @@ pub(crate) fn run_ready<F: Future>(future: F) -> F::Output {
         Poll::Pending => panic!("a future that had to wait"),
     }
 }
+
+/// A runtime that goes on by itself beside a test, until it is dropped.
+pub(crate) fn background() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}

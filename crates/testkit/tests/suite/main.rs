@@ -2,8 +2,10 @@
 
 mod decorators;
 mod faulty;
+mod line;
 mod lying;
 mod servers;
+mod service;
 mod tree;
 
 use bytes::Bytes;
