@@ -141,6 +141,9 @@ const SILENCE: &[&str] = &[
     "home_dir",
 ];
 
+/// How long something takes is asked in one place, and answered by the runtime's clock.
+const RUNNING_CLOCK: (&str, &str) = ("crates/storage/src/stopwatch.rs", "Instant");
+
 const LIBRARIES: [&str; 3] = [
     "crates/crypto/src",
     "crates/storage/src",
@@ -350,8 +353,9 @@ fn the_libraries_never_speak_and_never_look_at_the_outside() {
     let mut found = Vec::new();
     for source in product() {
         if LIBRARIES.iter().any(|library| source.is_in(library)) {
-            let said = SILENCE.iter().flat_map(|word| source.places(word));
-            found.extend(said);
+            let allowed = |word: &&&str| (source.path.as_str(), **word) == RUNNING_CLOCK;
+            let said = SILENCE.iter().filter(|word| !allowed(word));
+            found.extend(said.flat_map(|word| source.places(word)));
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));

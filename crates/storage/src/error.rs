@@ -73,6 +73,17 @@ impl StorageError {
         self.wait
     }
 
+    /// Adds for how long the operation was tried again and again.
+    #[must_use]
+    pub fn after_trying_for(self, time: Duration) -> Self {
+        let tried = format!("given up after trying for {} s", time.as_secs());
+        let detail = match &self.detail {
+            Some(detail) => format!("{detail}; {tried}"),
+            None => tried,
+        };
+        self.saying(detail)
+    }
+
     /// What kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> StorageErrorKind {

@@ -13,15 +13,20 @@
 mod as_of;
 mod capabilities;
 mod contract;
+mod count;
 mod error;
 pub mod http;
+mod limit;
 mod limits;
 mod local;
 mod location;
 mod memory;
 mod name;
 mod object;
+mod pace;
+mod retry;
 pub mod s3;
+mod stopwatch;
 mod xml;
 
 pub use as_of::AsOf;
@@ -29,7 +34,9 @@ pub use capabilities::{
     Capabilities, CreateIfAbsent, Durability, ReadAfterWrite, RetentionSupport, VersionSupport,
 };
 pub use contract::{Storage, list_all, versions_all};
+pub use count::{Count, RequestCounts, Requests};
 pub use error::{Operation, StorageError, StorageErrorKind};
+pub use limit::{Limit, Rates};
 pub use limits::MAX_OBJECT_BYTES;
 pub use local::LocalStorage;
 pub use location::Location;
@@ -39,3 +46,5 @@ pub use object::{
     DeleteOutcome, MAX_PAGE, ObjectMeta, Page, Retention, VersionId, VersionMark, VersionMeta,
     VersionPage, VersionState,
 };
+pub use pace::Pace;
+pub use retry::{Retry, RetryPolicy, WaitListener, Waiting};

@@ -8,6 +8,7 @@
 mod client;
 mod endpoint;
 mod failure;
+mod paced;
 mod progress;
 mod reqwest;
 mod transport;
@@ -15,6 +16,7 @@ mod transport;
 pub use client::{Answer, HttpClient, Patience};
 pub use endpoint::{Cleartext, Endpoint, EndpointError};
 pub use failure::HttpFailure;
+pub use paced::Paced;
 pub use progress::{Download, Upload};
 pub use reqwest::{HttpSettings, ReqwestTransport};
 pub use transport::{Transport, TransportError, TransportErrorKind};

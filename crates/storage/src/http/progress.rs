@@ -5,13 +5,15 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::Sleep;
 
 use super::transport::TransportError;
+use crate::pace::Pace;
 
 /// A body on its way down, part by part.
 pub type Download = Pin<Box<dyn Stream<Item = Result<Bytes, TransportError>> + Send>>;
@@ -23,6 +25,31 @@ const PART: usize = 64 << 10;
 pub struct Upload {
     rest: Bytes,
     taken: Arc<AtomicU64>,
+    slowly: Option<Slowly>,
+}
+
+/// How a body keeps to a rate: each part waits for its place in the line.
+struct Slowly {
+    pace: Pace,
+    wait: Option<Pin<Box<Sleep>>>,
+}
+
+impl Slowly {
+    /// Whether so many bytes may pass. Asked again while it waits, it keeps its place.
+    fn poll_place(&mut self, bytes: usize, context: &mut Context<'_>) -> Poll<()> {
+        if self.wait.is_none() {
+            let wait = self.pace.reserve(bytes as u64);
+            if wait.is_zero() {
+                return Poll::Ready(());
+            }
+            self.wait = Some(Box::pin(tokio::time::sleep(wait)));
+        }
+        if let Some(wait) = &mut self.wait {
+            ready!(wait.as_mut().poll(context));
+        }
+        self.wait = None;
+        Poll::Ready(())
+    }
 }
 
 impl Upload {
@@ -32,6 +59,16 @@ impl Upload {
         Self {
             rest: body,
             taken: Arc::new(AtomicU64::new(0)),
+            slowly: None,
+        }
+    }
+
+    /// The same body at a steady rate.
+    #[must_use]
+    pub(super) fn paced(self, pace: Pace) -> Self {
+        Self {
+            slowly: Some(Slowly { pace, wait: None }),
+            ..self
         }
     }
 
@@ -62,12 +99,16 @@ impl Body for Upload {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        let most = self.rest.len().min(PART);
+        let mut most = self.rest.len().min(PART);
+        if let Some(slowly) = &mut self.slowly {
+            most = most.min(slowly.pace.piece());
+            ready!(slowly.poll_place(most, context));
+        }
         let part = self.rest.split_to(most);
         self.taken.fetch_add(part.len() as u64, Ordering::Relaxed);
         Poll::Ready(Some(Ok(Frame::data(part))))

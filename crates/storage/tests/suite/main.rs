@@ -2,11 +2,16 @@
 //! only some of them promise.
 
 mod as_of;
+mod count;
+mod decorators;
 mod faults;
 mod hostile_folder;
+mod limit;
 mod local_folder;
 mod memory;
+mod retry;
 mod s3;
+mod tricks;
 
 use std::path::Path;
 use std::sync::Arc;
