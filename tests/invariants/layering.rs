@@ -90,7 +90,12 @@ const PLACES: &[(&str, &str, &[&str])] = &[
     (
         "tokio",
         "crates/storage/src",
-        &["crates/storage/src/local/"],
+        &[
+            "crates/storage/src/http/",
+            "crates/storage/src/local/",
+            "crates/storage/src/rest/",
+            "crates/storage/src/webdav/",
+        ],
     ),
     ("walkdir", "crates", &["crates/storage/src/local/list.rs"]),
     (
@@ -101,7 +106,7 @@ const PLACES: &[(&str, &str, &[&str])] = &[
     (
         "getrandom",
         "crates",
-        &["crates/storage/src/local/publish.rs"],
+        &["crates/storage/src/unguessable.rs"],
     ),
     (
         "zstd",

@@ -26,7 +26,10 @@ mod object;
 mod pace;
 mod retry;
 pub mod s3;
+mod site;
 mod stopwatch;
+mod unguessable;
+mod webdav;
 mod xml;
 
 pub use as_of::AsOf;
@@ -48,3 +51,5 @@ pub use object::{
 };
 pub use pace::Pace;
 pub use retry::{Retry, RetryPolicy, WaitListener, Waiting};
+pub use site::{Credentials, Site, UserNameError};
+pub use webdav::WebdavStorage;

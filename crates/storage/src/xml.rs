@@ -39,6 +39,11 @@ pub(crate) struct Element {
 impl Element {
     /// Reads a whole document.
     pub(crate) fn parse(document: &[u8]) -> Result<Self, XmlError> {
+        Self::parse_within(document, MAX_ELEMENTS)
+    }
+
+    /// Reads a whole document of at most so many elements.
+    pub(crate) fn parse_within(document: &[u8], most: usize) -> Result<Self, XmlError> {
         let text = str::from_utf8(document).map_err(|_| XmlError::Encoding)?;
         let mut reader = Reader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
@@ -48,7 +53,7 @@ impl Element {
             match reader.read_event().map_err(|_| XmlError::Malformed)? {
                 Event::Start(start) => {
                     elements += 1;
-                    if elements > MAX_ELEMENTS || open.len() > MAX_DEPTH {
+                    if elements > most || open.len() > MAX_DEPTH {
                         return Err(XmlError::Excessive);
                     }
                     open.push(Self::named(&start));

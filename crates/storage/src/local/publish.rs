@@ -3,7 +3,6 @@
 //! Promise: the name appears in one step, with all bytes on the disk, and never in place of another.
 //! In whatever step a machine dies, the worst that stays is a staging file that no listing shows.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -14,12 +13,12 @@ use rustix::fs::{
     statat, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::fault::Fault;
 use super::read::modified;
 use super::root::Root;
 use crate::name::ObjectName;
+use crate::unguessable::unguessable_name;
 
 /// Where creations are staged. The dot keeps it out of every object's name.
 pub(super) const STAGING: &str = ".staging";
@@ -175,19 +174,4 @@ fn open_or_make_staging(root: &Root) -> Result<OwnedFd, Fault> {
         Ok(()) | Err(Errno::EXIST) => open_staging(root),
         Err(errno) => Err(errno.into()),
     }
-}
-
-/// 128 random bits: two creators never meet, and nobody can wait at the name.
-fn unguessable_name() -> Result<String, Fault> {
-    let mut random = [0; 16];
-    let filled = getrandom(&mut random, GetRandomFlags::empty())?;
-    if filled != random.len() {
-        return Err(Errno::IO.into());
-    }
-    let mut name = String::with_capacity(2 * random.len());
-    for byte in random {
-        // Writing to a string cannot fail.
-        let _ = write!(name, "{byte:02x}");
-    }
-    Ok(name)
 }

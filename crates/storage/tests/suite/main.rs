@@ -11,7 +11,9 @@ mod local_folder;
 mod memory;
 mod retry;
 mod s3;
+mod scripted;
 mod tricks;
+mod webdav;
 
 use std::path::Path;
 use std::sync::Arc;

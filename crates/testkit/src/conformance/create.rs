@@ -100,7 +100,9 @@ pub async fn c03_one_of_many_creators_wins(subject: &Subject) {
         while let Some(raced) = racers.join_next().await {
             match raced.expect("a racer without complaint") {
                 (racer, Ok(())) => winners.push(racer),
-                (_, Err(error)) => assert_eq!(error.kind(), StorageErrorKind::AlreadyExists),
+                (_, Err(error)) => {
+                    assert_eq!(error.kind(), StorageErrorKind::AlreadyExists, "{error}");
+                }
             }
         }
         assert_eq!(winners.len(), 1, "exactly one winner");
