@@ -94,6 +94,7 @@ const PLACES: &[(&str, &str, &[&str])] = &[
             "crates/storage/src/http/",
             "crates/storage/src/local/",
             "crates/storage/src/rest/",
+            "crates/storage/src/sftp/",
             "crates/storage/src/webdav/",
         ],
     ),

@@ -6,7 +6,7 @@
 //! that every implementation passes.
 //!
 //! Read in this order: [`Storage`] (the contract), [`ObjectName`], [`StorageError`],
-//! [`MemoryStorage`] (the reference), [`LocalStorage`] (a folder).
+//! [`MemoryStorage`] (the reference), [`LocalStorage`] (a folder), [`SftpStorage`] (a folder of another machine).
 //!
 //! This crate knows nothing of keys and never prints, reads the environment, or asks the time.
 
@@ -26,6 +26,7 @@ mod object;
 mod pace;
 mod retry;
 pub mod s3;
+mod sftp;
 mod site;
 mod stopwatch;
 mod unguessable;
@@ -51,5 +52,6 @@ pub use object::{
 };
 pub use pace::Pace;
 pub use retry::{Retry, RetryPolicy, WaitListener, Waiting};
+pub use sftp::{Prompts, SftpOptions, SftpPlace, SftpPlaceError, SftpStorage};
 pub use site::{Credentials, Site, UserNameError};
 pub use webdav::WebdavStorage;

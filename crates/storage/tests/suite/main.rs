@@ -12,6 +12,7 @@ mod memory;
 mod retry;
 mod s3;
 mod scripted;
+mod sftp;
 mod tricks;
 mod webdav;
 
