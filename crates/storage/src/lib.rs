@@ -11,6 +11,7 @@
 //! This crate knows nothing of keys and never prints, reads the environment, or asks the time.
 
 mod as_of;
+mod cache;
 mod capabilities;
 mod contract;
 mod count;
@@ -34,6 +35,7 @@ mod webdav;
 mod xml;
 
 pub use as_of::AsOf;
+pub use cache::{Cache, CachePolicy};
 pub use capabilities::{
     Capabilities, CreateIfAbsent, Durability, ReadAfterWrite, RetentionSupport, VersionSupport,
 };

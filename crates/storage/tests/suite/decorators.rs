@@ -4,7 +4,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use ownkey_storage::{
-    Count, Limit, MemoryStorage, Pace, Rates, Requests, Retry, RetryPolicy, Storage,
+    Cache, CachePolicy, Count, Limit, MemoryStorage, Pace, Rates, Requests, Retry, RetryPolicy,
+    Storage,
 };
 use ownkey_testkit::conformance::Subject;
 
@@ -15,14 +16,12 @@ macro_rules! conformance_of {
             use super::*;
 
             mod around_memory {
-                ownkey_testkit::conformance!(super::over(Arc::new(super::MemoryStorage::new())));
+                ownkey_testkit::conformance!(over(Arc::new(super::MemoryStorage::new())));
                 use super::*;
             }
 
             mod around_memory_with_versions {
-                ownkey_testkit::conformance!(super::over(Arc::new(
-                    super::MemoryStorage::with_versions()
-                )));
+                ownkey_testkit::conformance!(over(Arc::new(super::MemoryStorage::with_versions())));
                 use super::*;
             }
 
@@ -44,9 +43,46 @@ macro_rules! conformance_of {
     };
 }
 
-conformance_of!(retry, super::retried);
-conformance_of!(count, super::counted);
-conformance_of!(limit, super::limited);
+conformance_of!(retry, retried);
+conformance_of!(count, counted);
+conformance_of!(limit, limited);
+
+mod cache {
+    use super::*;
+
+    mod around_memory {
+        ownkey_testkit::conformance!(over(Subject::shared(Arc::new(MemoryStorage::new()))));
+        use super::*;
+    }
+
+    mod around_memory_with_versions {
+        ownkey_testkit::conformance!(over(Subject::shared(Arc::new(
+            MemoryStorage::with_versions()
+        ))));
+        use super::*;
+    }
+
+    mod around_a_folder {
+        ownkey_testkit::conformance!(super::over(crate::folder_subject().await));
+    }
+
+    /// Every handle keeps everything, in one folder, as several processes of one user would.
+    fn over(plain: Subject) -> Subject {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("cache");
+        let policy = CachePolicy {
+            most_bytes: 1 << 30,
+            keeps: |_| true,
+            is_genuine: |_, _| true,
+        };
+        let plain = Arc::new(plain);
+        let inner = plain.clone();
+        let open = move || -> Arc<dyn Storage> {
+            Arc::new(Cache::new(inner.reopen(), path.clone(), policy.clone()))
+        };
+        Subject::reopening(open, (plain, folder))
+    }
+}
 
 fn retried(inner: Arc<dyn Storage>) -> Arc<dyn Storage> {
     Arc::new(Retry::new(

@@ -2,6 +2,7 @@
 //! only some of them promise.
 
 mod as_of;
+mod cache;
 mod count;
 mod decorators;
 mod faults;
