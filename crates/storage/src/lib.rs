@@ -25,6 +25,7 @@ mod memory;
 mod name;
 mod object;
 mod pace;
+pub mod probe;
 mod retry;
 pub mod s3;
 mod sftp;

@@ -10,6 +10,7 @@ mod hostile_folder;
 mod limit;
 mod local_folder;
 mod memory;
+mod probe;
 mod retry;
 mod s3;
 mod scripted;

@@ -41,7 +41,7 @@ fn subject(server: &'static S3Server, kind: Bucket, create: CreateIfAbsent) -> S
     )
 }
 
-fn options(kind: Bucket, create: CreateIfAbsent) -> S3Options {
+pub(crate) fn options(kind: Bucket, create: CreateIfAbsent) -> S3Options {
     let mut options = S3Options::unprobed(Arc::new(SystemTime::now));
     options.capabilities.create_if_absent = create;
     if kind != Bucket::Plain {
@@ -53,7 +53,7 @@ fn options(kind: Bucket, create: CreateIfAbsent) -> S3Options {
     options
 }
 
-fn storage(server: &S3Server, bucket: &str, options: S3Options) -> S3Storage {
+pub(crate) fn storage(server: &S3Server, bucket: &str, options: S3Options) -> S3Storage {
     let credentials = S3Credentials::Keys {
         access_key: server.access_key().to_owned(),
         secret_key: server.secret().to_owned(),

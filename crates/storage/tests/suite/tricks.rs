@@ -38,6 +38,15 @@ pub(crate) trait Trick: Send + Sync + 'static {
         inner.get(name).await
     }
 
+    async fn get_range(
+        &self,
+        inner: &dyn Storage,
+        name: &ObjectName,
+        range: Range<u64>,
+    ) -> Result<Bytes, StorageError> {
+        inner.get_range(name, range).await
+    }
+
     async fn list(
         &self,
         inner: &dyn Storage,
@@ -108,7 +117,7 @@ impl<T: Trick> Storage for Tricked<T> {
     }
 
     async fn get_range(&self, name: &ObjectName, range: Range<u64>) -> Result<Bytes, StorageError> {
-        let work = self.inner.get_range(name, range);
+        let work = self.trick.get_range(&*self.inner, name, range);
         self.around(Operation::GetRange, work).await
     }
 
