@@ -86,6 +86,20 @@ impl Index {
         Ok(index)
     }
 
+    /// Adds what this device has just stored.
+    pub(crate) fn learn(&mut self, repository: &Repository, segment: &ObjectHash) -> Result<()> {
+        match load_segment(repository, segment)? {
+            Some(packs) => packs.into_iter().for_each(|pack| self.add(pack, true)),
+            None => self.broken_segments.push(*segment),
+        }
+        Ok(())
+    }
+
+    /// Whether everything that any entry names is there and can be relied on.
+    pub(crate) fn is_wholly_reliable(&self) -> bool {
+        self.broken_segments.is_empty() && self.packs.iter().all(|pack| pack.reliable)
+    }
+
     fn add(&mut self, pack: IndexedPack, reliable: bool) {
         // 2^32 packs of 16 MiB are more than any storage holds.
         let number = u32::try_from(self.packs.len()).unwrap_or(u32::MAX);

@@ -3,14 +3,12 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ownkey_crypto::ChunkId;
-
 use super::cut::{Stop, cut_all};
 use super::framer::Framer;
 use super::pass::Pass;
 use super::stream::{StreamWriter, list};
 use crate::error::{Error, Result};
-use crate::format::node::{Extent, Extents, Metadata, Node, NodeKind};
+use crate::format::node::{Extent, Extents, Metadata, Node, NodeKind, Stream};
 use crate::format::tree::extents_to_bytes;
 use crate::monitor::Figure;
 use crate::source::{Entry, File, Fingerprint, Kind, SourceError, Stat};
@@ -18,8 +16,9 @@ use crate::source::{Entry, File, Fingerprint, Kind, SourceError, Stat};
 /// What became of an entry.
 #[derive(Clone, Default)]
 pub(crate) struct Outcome {
-    /// The node and what to know it by next time; `None` if it could not be read at all.
-    pub(crate) node: Option<(Node, Fingerprint)>,
+    /// The node and what to know it by next time, if anything; `None` if it could not be read at
+    /// all.
+    pub(crate) node: Option<(Node, Option<Fingerprint>)>,
     /// What could not be read, or changed meanwhile.
     pub(crate) problems: Vec<String>,
 }
@@ -63,8 +62,20 @@ impl Slot {
 
 /// An entry to read, and where its outcome goes.
 pub(crate) struct Leaf {
-    pub(crate) entry: Entry,
+    pub(crate) what: Box<dyn Readable>,
     pub(crate) slot: Arc<Slot>,
+}
+
+/// An entry whose content is still where it comes from.
+pub(crate) trait Readable: Send {
+    /// Reads and stores it. Errors are failures of the run, never of the entry.
+    fn read(&self, reader: &mut LeafReader<'_>) -> Result<Outcome>;
+}
+
+impl Readable for Entry {
+    fn read(&self, reader: &mut LeafReader<'_>) -> Result<Outcome> {
+        reader.entry(self)
+    }
 }
 
 /// Reads entries; one per thread.
@@ -93,8 +104,11 @@ impl<'p> LeafReader<'p> {
         &mut self.framer
     }
 
-    /// Reads one entry. Errors are failures of the run, never of the entry.
-    pub(crate) fn read(&mut self, entry: &Entry) -> Result<Outcome> {
+    pub(crate) fn pass(&self) -> &'p Pass<'p> {
+        self.pass
+    }
+
+    fn entry(&mut self, entry: &Entry) -> Result<Outcome> {
         self.pass.monitor.at(&entry.path);
         let read = match entry.stat.kind {
             Kind::File => self.file(entry)?,
@@ -180,12 +194,11 @@ impl<'p> LeafReader<'p> {
         };
         let sparse = found.is_some();
         let mut data = Data::new(file, found);
-        let ids = match self.chunks(&mut data, stat.size)? {
-            Ok(ids) => ids,
+        let content = match self.store(|room| data.next(room), stat.size)? {
+            Ok(content) => content,
             Err(error) => return Ok(Err(error)),
         };
-        let bytes = data.read;
-        let content = list(bytes, ids, &self.pass.cutter, &mut self.framer)?;
+        let bytes = content.length;
         let (size, extents) = if sparse {
             let extents = data.extents_read();
             let end = extents
@@ -205,7 +218,8 @@ impl<'p> LeafReader<'p> {
         }))
     }
 
-    fn extents(&mut self, extents: Vec<Extent>) -> Result<Extents> {
+    /// Where the data of a sparse file lies, listed in chunks if that is long.
+    pub(crate) fn extents(&mut self, extents: Vec<Extent>) -> Result<Extents> {
         if extents.len() <= Extents::MAX_INLINE {
             return Ok(Extents::Inline(extents));
         }
@@ -220,13 +234,13 @@ impl<'p> LeafReader<'p> {
         ))
     }
 
-    /// Cuts the data of a file into chunks; the chunks of a large file are shared with idle
-    /// threads.
-    fn chunks(
+    /// Cuts and stores what `next` gives until it gives nothing, about `size` bytes; the chunks
+    /// of a large file are shared with idle threads.
+    pub(crate) fn store<E>(
         &mut self,
-        data: &mut Data<'_>,
+        next: impl FnMut(&mut [u8]) -> std::result::Result<usize, E>,
         size: u64,
-    ) -> Result<std::result::Result<Vec<ChunkId>, SourceError>> {
+    ) -> Result<std::result::Result<Stream, E>> {
         let most = 2 * self.pass.cutter.content.max();
         let room =
             usize::try_from(size.saturating_add(1)).map_or(most, |size| size.clamp(64 << 10, most));
@@ -234,32 +248,32 @@ impl<'p> LeafReader<'p> {
         if buffer.len() < room {
             buffer.resize(room, 0);
         }
-        let outcome = self.cut_all(data, &mut buffer);
+        let outcome = self.cut(next, &mut buffer);
         self.buffer = buffer;
         outcome
     }
 
-    fn cut_all(
+    fn cut<E>(
         &mut self,
-        data: &mut Data<'_>,
+        next: impl FnMut(&mut [u8]) -> std::result::Result<usize, E>,
         buffer: &mut Vec<u8>,
-    ) -> Result<std::result::Result<Vec<ChunkId>, SourceError>> {
+    ) -> Result<std::result::Result<Stream, E>> {
         let pass = self.pass;
         let framer = &mut self.framer;
         let mut sharing = pass.share();
-        let cut = cut_all(
-            &pass.cutter.content,
-            buffer,
-            |room| data.next(room),
-            |chunk| {
-                if pass.monitor.cancelled() {
-                    return Err(Error::Cancelled);
-                }
-                sharing.put(chunk, framer)
-            },
-        );
+        let mut length = 0;
+        let cut = cut_all(&pass.cutter.content, buffer, next, |chunk| {
+            if pass.monitor.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            length += chunk.len() as u64;
+            sharing.put(chunk, framer)
+        });
         match cut {
-            Ok(()) => sharing.finish(framer).map(Ok),
+            Ok(()) => {
+                let ids = sharing.finish(framer)?;
+                list(length, ids, &pass.cutter, framer).map(Ok)
+            }
             Err(Stop::Source(error)) => Ok(Err(error)),
             Err(Stop::Run(error)) => Err(error),
         }
@@ -279,7 +293,7 @@ fn outcome(
         kind,
     };
     Outcome {
-        node: Some((node, stat.fingerprint())),
+        node: Some((node, Some(stat.fingerprint()))),
         problems,
     }
 }
@@ -290,7 +304,6 @@ struct Data<'f> {
     /// What is left to read: a dense file is one run without end.
     left: std::collections::VecDeque<Extent>,
     done: Vec<Extent>,
-    read: u64,
 }
 
 impl<'f> Data<'f> {
@@ -305,7 +318,6 @@ impl<'f> Data<'f> {
             file,
             left: extents.unwrap_or_else(dense).into(),
             done: Vec::new(),
-            read: 0,
         }
     }
 
@@ -337,7 +349,6 @@ impl<'f> Data<'f> {
     }
 
     fn note(&mut self, run: Extent) {
-        self.read += run.length;
         match self.done.last_mut() {
             Some(last) if last.offset + last.length == run.offset => last.length += run.length,
             _ => self.done.push(run),

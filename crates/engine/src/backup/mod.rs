@@ -6,14 +6,15 @@
 
 mod cut;
 mod framer;
-mod leaf;
+pub(crate) mod leaf;
+pub(crate) mod outlet;
 mod parent;
-mod pass;
-mod session;
+pub(crate) mod pass;
+pub(crate) mod session;
 mod share;
 mod stream;
 mod trees;
-mod walker;
+pub(crate) mod walker;
 
 use std::collections::HashSet;
 use std::io::Read;
@@ -97,7 +98,8 @@ pub fn run(
             sources.walk.clone(),
         )
     };
-    let mut session = Session::begin(repository, draft(labels, paths), monitor)?;
+    let mut session = Session::begin(repository, monitor)?;
+    session.describe(draft(labels, paths));
     // Each time something relied on turns out to be condemned, another pass does without it.
     loop {
         session.tree_pass(walk())?;
@@ -117,11 +119,8 @@ pub fn run_stream(
     labels: &Labels,
     monitor: &dyn Monitor,
 ) -> Result<Report> {
-    let mut session = Session::begin(
-        repository,
-        draft(labels, vec![format!("/{name}").into_bytes()]),
-        monitor,
-    )?;
+    let mut session = Session::begin(repository, monitor)?;
+    session.describe(draft(labels, vec![format!("/{name}").into_bytes()]));
     session.stream_pass(name, content)?;
     finish().map_err(Error::Source)?;
     match session.confirm()? {

@@ -1,4 +1,4 @@
-//! One pass over the sources: a walking thread, reading threads, and the trees.
+//! One pass over an origin: a walking thread, reading threads, and the trees.
 //!
 //! ```text
 //! walk ──► batches ──► readers: open · read · cut · name · claim · compress ──► packer ──► storage
@@ -16,16 +16,16 @@ use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
 
 use super::framer::Store;
 use super::leaf::{Leaf, LeafReader, Outcome};
+use super::outlet::{Origin, Outlet, Step};
 use super::parent::ParentWriter;
 use super::share::{Sharing, Task};
 use super::stream::Cutter;
 use super::trees::{Tally, Trees};
-use super::walker::{Known, Step, Walker};
 use crate::error::{Error, Result};
 use crate::format::node::Stream;
 use crate::format::time::{Clock, Timestamp};
 use crate::monitor::Monitor;
-use crate::source::{MetadataReader, Walk};
+use crate::source::MetadataReader;
 
 /// Steps on their way to the trees: enough to keep the readers busy past a large file.
 const STEPS: usize = 4_096;
@@ -70,13 +70,7 @@ impl Drop for Reading<'_> {
 pub(crate) struct Passed<'k> {
     pub(crate) root: Stream,
     pub(crate) tally: Tally,
-    pub(crate) record: ParentWriter<'k>,
-}
-
-/// What a pass compares with and writes.
-pub(crate) struct Records<'k> {
-    pub(crate) parents: Vec<Known>,
-    pub(crate) writer: ParentWriter<'k>,
+    pub(crate) record: Option<ParentWriter<'k>>,
 }
 
 /// Called between steps, with the trees so far: where checkpoints are made.
@@ -140,23 +134,23 @@ impl<'p> Pass<'p> {
     /// Runs the pass. When it returns, everything is with the packer.
     pub(crate) fn run<'k>(
         &'p self,
-        walk: Walk,
-        records: Records<'k>,
+        origin: &mut dyn Origin,
+        record: Option<ParentWriter<'k>>,
         between: &mut Between<'_>,
     ) -> Result<Passed<'k>> {
         let passed = std::thread::scope(|scope| {
             let (jobs, to_read) = bounded(BATCHES);
             let (steps, to_build) = bounded(STEPS);
             scope.spawn(move || {
-                let walker = Walker::new(self, records.parents, jobs, steps);
-                walker.run(walk).unwrap_or_else(|error| self.fail(error));
+                let walked = origin.walk(self, Outlet::new(jobs, steps));
+                walked.unwrap_or_else(|error| self.fail(error));
             });
             for _ in 0..self.threads {
                 let to_read = to_read.clone();
                 scope.spawn(move || self.read(&to_read).unwrap_or_else(|error| self.fail(error)));
             }
             drop(to_read);
-            self.build(to_build, records.writer, between)
+            self.build(to_build, record, between)
                 .inspect_err(|_| self.failed.store(true, Ordering::Release))
         });
         match passed {
@@ -169,7 +163,7 @@ impl<'p> Pass<'p> {
     fn build<'k>(
         &'p self,
         steps: Receiver<Step>,
-        record: ParentWriter<'k>,
+        record: Option<ParentWriter<'k>>,
         between: &mut Between<'_>,
     ) -> Result<Passed<'k>> {
         let mut trees = Trees::new(self, record)?;
@@ -212,7 +206,7 @@ impl<'p> Pass<'p> {
             if self.monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
-            outcomes.push(reader.read(&leaf.entry)?);
+            outcomes.push(leaf.what.read(reader)?);
         }
         // Who sees an outcome may rely on its chunks being with the packer.
         reader.framer().flush()?;

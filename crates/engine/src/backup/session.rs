@@ -12,11 +12,12 @@ use ownkey_crypto::{ChunkType, ObjectHash};
 
 use super::cut::{Stop, cut_all};
 use super::framer::{Framer, Store};
+use super::outlet::Origin;
 use super::parent::{ParentWriter, Place};
-use super::pass::{Pass, Records};
+use super::pass::Pass;
 use super::stream::{Cutter, StreamWriter, list};
 use super::trees::{Tally, Trees};
-use super::walker::Known;
+use super::walker::{FileSystem, Known};
 use super::{Relied, Report, may_write, sources_key};
 use crate::damage::known_damage;
 use crate::error::{Error, Result};
@@ -43,7 +44,7 @@ const CHECKPOINT_SECONDS: i64 = 300;
 const SEGMENT_TARGET: usize = 8 << 20;
 
 /// A backup in progress.
-pub(super) struct Session<'r> {
+pub(crate) struct Session<'r> {
     repository: &'r mut Repository,
     monitor: &'r dyn Monitor,
     record: SnapshotRecord,
@@ -58,27 +59,17 @@ pub(super) struct Session<'r> {
 }
 
 impl<'r> Session<'r> {
-    pub(super) fn begin(
-        repository: &'r mut Repository,
-        mut record: SnapshotRecord,
-        monitor: &'r dyn Monitor,
-    ) -> Result<Self> {
+    /// Looks at the repository as it is now and keeps other runs of this machine out of it.
+    pub(crate) fn begin(repository: &'r mut Repository, monitor: &'r dyn Monitor) -> Result<Self> {
         may_write(repository)?;
         let lock = repository.state.lock()?;
         // Another run may have ended since the repository was opened.
         repository.look(monitor)?;
-        record.started = repository.environment.clock.now();
-        record.parent = repository
-            .snapshots()
-            .iter()
-            .rev()
-            .find(|s| s.device == repository.me())
-            .map(|s| s.id);
         let index = Arc::new(Index::load(repository, &known_damage(repository)?)?);
         Ok(Self {
             repository,
             monitor,
-            record,
+            record: SnapshotRecord::default(),
             index,
             relied: Relied::default(),
             unnamed: Vec::new(),
@@ -89,17 +80,20 @@ impl<'r> Session<'r> {
         })
     }
 
+    /// Begins a snapshot of this machine's files as they are now.
+    pub(super) fn describe(&mut self, record: SnapshotRecord) {
+        let snapshots = self.repository.snapshots();
+        let me = self.repository.me();
+        let parent = snapshots.iter().rev().find(|s| s.device == me);
+        self.record = SnapshotRecord {
+            started: self.repository.environment.clock.now(),
+            parent: parent.map(|parent| parent.id),
+            ..record
+        };
+    }
+
     /// Reads the sources once; afterwards everything is stored and nothing is said.
     pub(super) fn tree_pass(&mut self, walk: Walk) -> Result<()> {
-        let index = Arc::clone(&self.index);
-        let keys = Arc::clone(&self.repository.keys);
-        let claims = Claims::new(&index);
-        let packer = Packer::new(self.repository.io.clone(), Arc::clone(&keys), self.monitor);
-        let store = store(&keys, &claims, &packer, &index);
-        let clock = Arc::clone(&self.repository.environment.clock);
-        let asked = self.record.paths.iter();
-        let asked = asked.map(|path| OsStr::from_bytes(path).into()).collect();
-        let pass = Pass::new(&store, self.monitor, clock.as_ref(), asked);
         let seal = self
             .repository
             .state
@@ -109,7 +103,7 @@ impl<'r> Session<'r> {
         let parents: Vec<Known> = place
             .read()
             .into_iter()
-            .map(|reader| known(reader, &index))
+            .map(|reader| known(reader, &self.index))
             .collect();
         let carried: HashSet<PackName> = parents
             .iter()
@@ -118,28 +112,88 @@ impl<'r> Session<'r> {
             .collect();
         self.relied.packs.extend(&carried);
         let mut nonce = [0; 8];
-        keys.random().fill(&mut nonce)?;
-        let records = Records {
-            parents,
-            writer: ParentWriter::begin(&place, nonce)?,
-        };
+        self.repository.keys.random().fill(&mut nonce)?;
+        let writer = ParentWriter::begin(&place, nonce)?;
+        let record = self.pass(&mut FileSystem { walk, parents }, Some(writer))?;
+        if self.tally.counts == Counts::default() && self.tally.problems > 0 {
+            return Err(Error::NothingToBackUp);
+        }
+        self.warn_if_emptied(&self.tally.counts);
+        match record {
+            Some(record) => record.finish(self.relied.packs.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins a snapshot that is described already, over what is stored by now.
+    pub(crate) fn take_up(&mut self, record: SnapshotRecord) -> Result<()> {
+        let stored = std::mem::take(&mut self.relied).segments;
+        match Arc::get_mut(&mut self.index) {
+            Some(index) => stored
+                .iter()
+                .try_for_each(|segment| index.learn(self.repository, segment))?,
+            None => self.reload_index()?,
+        }
+        self.record = record;
+        (self.packs, self.stored_bytes) = (0, 0);
+        Ok(())
+    }
+
+    /// The repository that is written.
+    pub(crate) fn repository(&self) -> &Repository {
+        self.repository
+    }
+
+    /// What is stored, as far as this session knows.
+    pub(crate) fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// Relies on everything that is stored: for who takes trees over without a look into them.
+    pub(crate) fn rely_on_everything(&mut self) {
+        let packs = self.index.packs().iter().map(|pack| pack.name);
+        self.relied.packs.extend(packs);
+    }
+
+    /// What the snapshot is to say of itself; complete after the pass.
+    pub(crate) fn record_mut(&mut self) -> &mut SnapshotRecord {
+        &mut self.record
+    }
+
+    fn reload_index(&mut self) -> Result<()> {
+        let avoid = known_damage(self.repository)?;
+        self.index = Arc::new(Index::load(self.repository, &avoid)?);
+        Ok(())
+    }
+
+    /// Stores everything that `origin` has, and its trees. Gives `writer` back with what was
+    /// found where.
+    pub(crate) fn pass<'k>(
+        &mut self,
+        origin: &mut dyn Origin,
+        writer: Option<ParentWriter<'k>>,
+    ) -> Result<Option<ParentWriter<'k>>> {
+        let index = Arc::clone(&self.index);
+        let keys = Arc::clone(&self.repository.keys);
+        let claims = Claims::new(&index);
+        let packer = Packer::new(self.repository.io.clone(), Arc::clone(&keys), self.monitor);
+        let store = store(&keys, &claims, &packer, &index);
+        let clock = Arc::clone(&self.repository.environment.clock);
+        let asked = self.record.paths.iter();
+        let asked = asked.map(|path| OsStr::from_bytes(path).into()).collect();
+        let pass = Pass::new(&store, self.monitor, clock.as_ref(), asked);
         let mut next_checkpoint = clock.now().seconds.saturating_add(CHECKPOINT_SECONDS);
-        let passed = pass.run(walk, records, &mut |trees| {
+        let passed = pass.run(origin, writer, &mut |trees| {
             if clock.now().seconds >= next_checkpoint {
                 self.checkpoint(trees, &pass, &packer)?;
                 next_checkpoint = clock.now().seconds.saturating_add(CHECKPOINT_SECONDS);
             }
             Ok(())
         })?;
-        if passed.tally.counts == Counts::default() && passed.tally.problems > 0 {
-            return Err(Error::NothingToBackUp);
-        }
-        self.warn_if_emptied(&passed.tally.counts);
         self.store_index(packer.flush()?)?;
         self.relied.packs.extend(pass.store.relied_packs());
-        passed.record.finish(self.relied.packs.clone())?;
         self.finish_record(passed.root, passed.tally, &store);
-        Ok(())
+        Ok(passed.record)
     }
 
     /// A source that was full and is empty now is more likely an unmounted disk than a wish.
@@ -247,7 +301,10 @@ impl<'r> Session<'r> {
         };
         let segments = std::mem::take(&mut self.unnamed);
         self.put(Event::Checkpoint { segments }, Some(record))?;
-        trees.record().checkpoint(self.relied.packs.clone())
+        match trees.record() {
+            Some(record) => record.checkpoint(self.relied.packs.clone()),
+            None => Ok(()),
+        }
     }
 
     /// Stores the index of packs that are durable.
@@ -291,7 +348,7 @@ impl<'r> Session<'r> {
 
     /// Puts the `Backup`, looks, and confirms. `None` if something relied on is condemned: then
     /// the index is without it, and another pass is needed.
-    pub(super) fn confirm(&mut self) -> Result<Option<Report>> {
+    pub(crate) fn confirm(&mut self) -> Result<Option<Report>> {
         if self.monitor.cancelled() {
             return Err(Error::Cancelled);
         }
@@ -300,10 +357,7 @@ impl<'r> Session<'r> {
         let backup = self.put(Event::Backup { segments }, Some(record))?;
         self.repository.look(self.monitor)?;
         if self.relies_on_condemned() {
-            self.index = Arc::new(Index::load(
-                self.repository,
-                &known_damage(self.repository)?,
-            )?);
+            self.reload_index()?;
             self.relied = Relied::default();
             return Ok(None);
         }

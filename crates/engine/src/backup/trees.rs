@@ -9,10 +9,10 @@ use ownkey_crypto::ChunkType;
 
 use super::framer::Framer;
 use super::leaf::Outcome;
+use super::outlet::{Links, Source, Step};
 use super::parent::ParentWriter;
 use super::pass::Pass;
 use super::stream::StreamWriter;
-use super::walker::{Links, Source, Step};
 use crate::error::Result;
 use crate::format::node::{Node, NodeKind, Stream};
 use crate::format::record::{Counts, FIRST_PROBLEMS};
@@ -42,7 +42,7 @@ pub(crate) struct Tally {
 pub(crate) struct Trees<'p, 'k> {
     pass: &'p Pass<'p>,
     framer: Framer<'p>,
-    record: ParentWriter<'k>,
+    record: Option<ParentWriter<'k>>,
     open: Vec<OpenDirectory>,
     links: HashMap<FileId, u64>,
     groups: HashSet<u64>,
@@ -51,7 +51,7 @@ pub(crate) struct Trees<'p, 'k> {
 }
 
 impl<'p, 'k> Trees<'p, 'k> {
-    pub(crate) fn new(pass: &'p Pass<'p>, record: ParentWriter<'k>) -> Result<Self> {
+    pub(crate) fn new(pass: &'p Pass<'p>, record: Option<ParentWriter<'k>>) -> Result<Self> {
         let root = OpenDirectory {
             node: None,
             writer: StreamWriter::new(ChunkType::Tree),
@@ -78,7 +78,7 @@ impl<'p, 'k> Trees<'p, 'k> {
                 problems,
             } => {
                 self.complain(&path, problems);
-                self.remember(&path, &fingerprint, &node)?;
+                self.remember(&path, fingerprint.as_ref(), &node)?;
                 self.tally.counts.directories += 1;
                 self.open.push(OpenDirectory {
                     node: Some(*node),
@@ -123,17 +123,20 @@ impl<'p, 'k> Trees<'p, 'k> {
         node.metadata.link_group = match links {
             Links::One => None,
             Links::Several(id) => Some(self.link_group(id, path)),
+            Links::Recorded(group) => Some(group),
         };
         if record {
-            self.remember(path, &fingerprint, &node)?;
+            self.remember(path, fingerprint.as_ref(), &node)?;
         }
-        if let NodeKind::File { size, .. } = &node.kind {
-            self.tally.counts.files += 1;
-            self.tally.counts.bytes += size;
-            self.pass.monitor.count(Figure::FilesDone, 1);
-            self.pass.monitor.count(Figure::BytesDone, *size);
-        } else {
-            self.tally.counts.others += 1;
+        match &node.kind {
+            NodeKind::File { size, .. } => {
+                self.tally.counts.files += 1;
+                self.tally.counts.bytes += size;
+                self.pass.monitor.count(Figure::FilesDone, 1);
+                self.pass.monitor.count(Figure::BytesDone, *size);
+            }
+            NodeKind::Directory { .. } => self.tally.counts.directories += 1,
+            _ => self.tally.counts.others += 1,
         }
         self.add(&node)
     }
@@ -192,13 +195,20 @@ impl<'p, 'k> Trees<'p, 'k> {
 
     /// What changed within the clock's granularity is read again next time; of a folder that is
     /// only passed through nothing is read but what the walk sees anyway.
-    fn remember(&mut self, path: &Path, fingerprint: &Fingerprint, node: &Node) -> Result<()> {
+    fn remember(
+        &mut self,
+        path: &Path,
+        fingerprint: Option<&Fingerprint>,
+        node: &Node,
+    ) -> Result<()> {
+        let (Some(record), Some(fingerprint)) = (&mut self.record, fingerprint) else {
+            return Ok(());
+        };
         let fresh = fingerprint.is_fresh_at(self.pass.now());
         if fresh && !self.pass.is_above_what_was_asked(path) {
             return Ok(());
         }
-        self.record
-            .add(path.as_os_str().as_bytes(), fingerprint, node)
+        record.add(path.as_os_str().as_bytes(), fingerprint, node)
     }
 
     fn complain(&mut self, path: &Path, problems: Vec<String>) {
@@ -252,12 +262,13 @@ impl<'p, 'k> Trees<'p, 'k> {
         &self.tally
     }
 
-    pub(crate) fn record(&mut self) -> &mut ParentWriter<'k> {
-        &mut self.record
+    /// The record of this pass, if it keeps one.
+    pub(crate) fn record(&mut self) -> Option<&mut ParentWriter<'k>> {
+        self.record.as_mut()
     }
 
     /// Ends the pass: the root of the snapshot, what was found, and the record to seal.
-    pub(crate) fn finish(mut self) -> Result<(Stream, Tally, ParentWriter<'k>)> {
+    pub(crate) fn finish(mut self) -> Result<(Stream, Tally, Option<ParentWriter<'k>>)> {
         let root = self.so_far()?;
         Ok((root, self.tally, self.record))
     }
