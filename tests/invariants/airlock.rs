@@ -64,8 +64,12 @@ fn what_leaves_the_machine_is_listed_in_one_enum_and_leaves_through_one_file() {
     let list = one_line(list.expect("the enum"));
     assert_eq!(
         list,
-        "Header(Vec<u8>), Slot(Sealed), Object(Sealed), Pack(Sealed),"
+        "Header(Vec<u8>), Slot(Sealed), Object(Sealed), Pack(Sealed), Mirrored(Fetched),"
     );
+    // What goes on as it is comes from a storage: only the bridge makes it, of what it read.
+    assert!(code.contains("pub(crate) struct Fetched(Bytes);"));
+    assert_eq!(code.matches("Fetched(").count(), 1);
+    assert_eq!(code.matches(".map(Fetched)").count(), 1);
     for source in product()
         .iter()
         .filter(|source| source.is_in("crates/engine/src/"))

@@ -138,6 +138,11 @@ pub enum Error {
     /// A command whose output was backed up failed.
     #[error("{0}; no snapshot was made")]
     Source(String),
+    /// Somebody writes to a repository all the time that it is mirrored.
+    #[error(
+        "the repository at {0} is written to faster than it can be mirrored; try again when fewer backups run"
+    )]
+    KeepsChanging(String),
     /// Nothing that was asked for could be read at all.
     #[error("nothing to back up: none of the paths could be read")]
     NothingToBackUp,
@@ -181,6 +186,30 @@ pub enum Lie {
         device: DeviceId,
         /// Where the histories part.
         seq: u64,
+    },
+    /// A mirror and its repository have different bytes under one name that is no hash.
+    #[error(
+        "{name} is one object at {here} and another at {there}: they hold different histories, and nothing was overwritten"
+    )]
+    OtherHistory {
+        /// The object.
+        name: String,
+        /// The repository.
+        here: String,
+        /// The mirror.
+        there: String,
+    },
+    /// A mirror has an entry that its repository does not show.
+    #[error(
+        "{there} has {name} and {here} does not show it: the repository was rolled back, or somebody backed up to its mirror; nothing was written"
+    )]
+    MirrorAhead {
+        /// The entry.
+        name: String,
+        /// The repository.
+        here: String,
+        /// The mirror.
+        there: String,
     },
     /// One device has seen what the storage does not show us.
     #[error(

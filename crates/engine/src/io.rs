@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ownkey_crypto::Sealed;
 use ownkey_storage::{
-    Location, ObjectMeta, ObjectName, Prefix, Storage, StorageError, StorageErrorKind,
+    DeleteOutcome, Location, ObjectMeta, ObjectName, Prefix, Storage, StorageError,
+    StorageErrorKind,
 };
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -24,6 +25,18 @@ pub(crate) enum Outgoing {
     Object(Sealed),
     /// A pack.
     Pack(Sealed),
+    /// What one storage gave, for another: nobody learns from it what the first one did not know.
+    Mirrored(Fetched),
+}
+
+/// Bytes as a storage gave them. Made in this file only.
+#[derive(Clone)]
+pub(crate) struct Fetched(Bytes);
+
+impl Fetched {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Outgoing {
@@ -33,6 +46,7 @@ impl Outgoing {
             Self::Slot(sealed) | Self::Object(sealed) | Self::Pack(sealed) => {
                 sealed.into_bytes().into()
             }
+            Self::Mirrored(fetched) => fetched.0,
         }
     }
 }
@@ -81,6 +95,16 @@ impl Io {
             Err(error) if error.kind() == StorageErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The same, to be stored elsewhere as it is.
+    pub(crate) fn fetch(&self, name: &ObjectName) -> Result<Option<Fetched>, StorageError> {
+        Ok(self.find(name)?.map(Fetched))
+    }
+
+    /// Deletes objects; the answers stand in the order of the names.
+    pub(crate) fn delete(&self, names: &[ObjectName]) -> Vec<(ObjectName, DeleteOutcome)> {
+        self.runtime.block_on(self.storage.delete(names))
     }
 
     pub(crate) fn get_range(

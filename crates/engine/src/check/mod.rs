@@ -26,6 +26,7 @@ use crate::monitor::{Figure, Monitor};
 use crate::repository::Repository;
 use crate::tree::Browser;
 
+pub(crate) use objects::wrong_with;
 pub use objects::{ObjectsReport, objects};
 pub use report::{CONCERNED_NAMED, CheckReport, Concerned, Finding};
 

@@ -4,23 +4,19 @@
 //! by something well formed, or is missing: only a key knows what should be there.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
-use crossbeam_channel::bounded;
 use ownkey_crypto::{Class as Sealing, PackKind, object_hash, peek_epoch};
 use ownkey_storage::{ObjectMeta, ObjectName, Prefix, Storage, StorageErrorKind};
 
 use super::report::Finding;
 use crate::environment::Environment;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::header;
 use crate::format::layout::Object;
 use crate::io::Io;
 use crate::lock::lock;
 use crate::monitor::{Figure, Monitor};
-
-/// Objects read at once: at most 72 MiB each, so this bounds the memory.
-const READERS: usize = 4;
+use crate::parallel::{WORKERS, each};
 
 /// The result of a check without a key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -50,34 +46,9 @@ pub fn objects(
     crate::repository::read_header(&io)?;
     let listed = io.list(&Prefix::all())?;
     let report = Mutex::new(ObjectsReport::default());
-    let failure = Mutex::new(None);
-    thread::scope(|scope| {
-        let (send, receive) = bounded::<&ObjectMeta>(READERS);
-        for _ in 0..READERS {
-            let (receive, io) = (receive.clone(), &io);
-            let (report, failure) = (&report, &failure);
-            scope.spawn(move || {
-                for object in receive {
-                    if let Err(error) = look_at(io, object, report, monitor) {
-                        lock(failure).get_or_insert(error);
-                    }
-                }
-            });
-        }
-        drop(receive);
-        for object in &listed {
-            let stop = monitor.cancelled() || lock(&failure).is_some();
-            if stop || send.send(object).is_err() {
-                break;
-            }
-        }
-    });
-    if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    if monitor.cancelled() {
-        return Err(Error::Cancelled);
-    }
+    each(&listed, WORKERS, monitor, |object| {
+        look_at(&io, object, &report, monitor)
+    })?;
     let mut report = report.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.damaged.sort();
     report.foreign.sort();
@@ -127,13 +98,8 @@ fn look_at(
 }
 
 /// What is wrong with an object, as far as can be seen without keys.
-fn wrong_with(object: &Object, bytes: &[u8]) -> Option<&'static str> {
-    let named = match object {
-        Object::Slot(hash) | Object::RosterEntry(_, hash) | Object::Segment(hash) => Some(*hash),
-        Object::Pack(pack) => Some(pack.hash),
-        Object::Header | Object::Grant(..) | Object::LogEntry(..) => None,
-    };
-    if named.is_some_and(|hash| object_hash(bytes) != hash) {
+pub(crate) fn wrong_with(object: &Object, bytes: &[u8]) -> Option<&'static str> {
+    if object.hash().is_some_and(|hash| object_hash(bytes) != hash) {
         return Some("its bytes are not those it is named after");
     }
     let class = match object {

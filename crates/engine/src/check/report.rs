@@ -19,7 +19,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn damage(message: String) -> Self {
+    pub(crate) fn damage(message: String) -> Self {
         Self {
             class: Class::Damage,
             message,

@@ -19,6 +19,11 @@ pub fn header() -> ObjectName {
     name("ownkey".to_owned())
 }
 
+/// All slots and grants.
+pub fn keys() -> Prefix {
+    prefix("keys/")
+}
+
 /// All slots.
 pub fn slots() -> Prefix {
     prefix("keys/slot/")
@@ -146,6 +151,15 @@ impl Object {
             _ => return None,
         };
         Some(object)
+    }
+
+    /// The hash of its bytes, of objects that are named by it.
+    pub const fn hash(&self) -> Option<ObjectHash> {
+        match self {
+            Self::Slot(hash) | Self::RosterEntry(_, hash) | Self::Segment(hash) => Some(*hash),
+            Self::Pack(pack) => Some(pack.hash),
+            Self::Header | Self::Grant(..) | Self::LogEntry(..) => None,
+        }
     }
 
     /// The name it was read from.

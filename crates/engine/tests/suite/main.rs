@@ -10,6 +10,7 @@ mod crash;
 mod hook;
 mod logs;
 mod look;
+mod mirror;
 mod mutations;
 mod restore;
 mod world;
