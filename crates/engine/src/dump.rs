@@ -74,6 +74,14 @@ impl<'b> FileReader<'b> {
         self.layout.size
     }
 
+    /// The next bytes; 0 at the end.
+    pub(crate) fn next(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        if buffer.is_empty() || self.position >= self.layout.size {
+            return Ok(0);
+        }
+        self.copy_data(buffer)
+    }
+
     /// Decodes the next chunks, on all cores.
     fn look_ahead(&mut self) -> Result<()> {
         let from = self.layout.spans.get(self.done..).unwrap_or_default();
@@ -134,10 +142,7 @@ impl<'b> FileReader<'b> {
 
 impl Read for FileReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() || self.position >= self.layout.size {
-            return Ok(0);
-        }
-        self.copy_data(buffer).map_err(io::Error::other)
+        self.next(buffer).map_err(io::Error::other)
     }
 }
 

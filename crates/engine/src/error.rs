@@ -143,6 +143,9 @@ pub enum Error {
         "the repository at {0} is written to faster than it can be mirrored; try again when fewer backups run"
     )]
     KeepsChanging(String),
+    /// A copy of a repository into itself.
+    #[error("both places hold the same repository; to have it in two places, mirror it")]
+    SameRepository,
     /// Nothing that was asked for could be read at all.
     #[error("nothing to back up: none of the paths could be read")]
     NothingToBackUp,

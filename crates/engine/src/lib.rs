@@ -7,6 +7,7 @@ pub mod backup;
 pub mod check;
 mod chunks;
 mod compress;
+pub mod copy;
 mod damage;
 pub mod diff;
 pub mod dump;

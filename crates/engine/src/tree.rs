@@ -47,10 +47,15 @@ impl Browser {
     /// Loads the index of `repository`. Of several copies of a chunk, one in a pack that is known
     /// to be damaged is read last.
     pub fn new(repository: &Repository) -> Result<Self> {
-        let index = Arc::new(Index::load(repository, &known_damage(repository)?)?);
-        Ok(Self {
+        let index = Index::load(repository, &known_damage(repository)?)?;
+        Ok(Self::over(repository, Arc::new(index)))
+    }
+
+    /// The same over an index that is in memory already.
+    pub(crate) fn over(repository: &Repository, index: Arc<Index>) -> Self {
+        Self {
             chunks: Chunks::new(repository.io.clone(), Arc::clone(&repository.keys), index),
-        })
+        }
     }
 
     pub(crate) fn chunk(&self, id: &ChunkId, kind: ChunkType) -> Result<ChunkRef> {

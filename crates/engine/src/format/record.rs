@@ -11,6 +11,8 @@ use super::time::Timestamp;
 
 const LABEL_LIMIT: usize = 255;
 const LISTS_LIMIT: usize = 4_096;
+/// Most tags of a snapshot.
+pub const MAX_TAGS: usize = LISTS_LIMIT;
 const PATH_LIMIT: usize = 65_535;
 const MESSAGE_LIMIT: usize = 4_096;
 const PROFILE_LIMIT: usize = 64 << 10;

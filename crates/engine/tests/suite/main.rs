@@ -6,6 +6,7 @@ mod browse;
 mod canary;
 mod case;
 mod check;
+mod copy;
 mod crash;
 mod hook;
 mod logs;
