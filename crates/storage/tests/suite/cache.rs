@@ -156,7 +156,8 @@ fn whatever_happens_to_a_file_is_a_miss_and_never_wrong_bytes() {
     block_on(async {
         let whole = body(3, 200_000);
         let other = body(4, 200_000);
-        let damages: [(&str, fn(&mut Vec<u8>)); 6] = [
+        type Damage = (&'static str, fn(&mut Vec<u8>));
+        let damages: [Damage; 6] = [
             ("a flipped bit", |file| file[100_000] ^= 1),
             ("a flipped checksum", |file| file[0] ^= 1),
             ("cut short", |file| file.truncate(150_000)),

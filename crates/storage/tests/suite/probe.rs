@@ -226,7 +226,9 @@ impl Trick for LosesAnswers {
         body: Bytes,
     ) -> Result<(), StorageError> {
         let created = inner.create(name, body).await;
-        if name.as_str().contains("/race/") && self.0.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+        if name.as_str().contains("/race/")
+            && self.0.fetch_add(1, Ordering::Relaxed).is_multiple_of(2)
+        {
             let kind = StorageErrorKind::Timeout;
             return Err(StorageError::new(kind, Operation::Create, inner.location()));
         }
