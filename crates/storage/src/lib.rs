@@ -26,6 +26,7 @@ mod name;
 mod object;
 mod pace;
 pub mod probe;
+mod rest;
 mod retry;
 pub mod s3;
 mod sftp;
@@ -54,6 +55,7 @@ pub use object::{
     VersionPage, VersionState,
 };
 pub use pace::Pace;
+pub use rest::{RcloneOptions, RcloneRemote, RcloneRemoteError, RestStorage, StdioTransport};
 pub use retry::{Retry, RetryPolicy, WaitListener, Waiting};
 pub use sftp::{Prompts, SftpOptions, SftpPlace, SftpPlaceError, SftpStorage};
 pub use site::{Credentials, Site, UserNameError};

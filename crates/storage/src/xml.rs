@@ -33,7 +33,7 @@ pub(crate) enum XmlError {
 pub(crate) struct Element {
     name: String,
     text: String,
-    children: Vec<Element>,
+    children: Vec<Self>,
 }
 
 impl Element {

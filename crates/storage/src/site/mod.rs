@@ -3,6 +3,7 @@
 //! Promise: credentials go to the host they were given for and are in no URL, message or `Debug`.
 
 mod answer;
+mod deletions;
 mod part;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::error::{Operation, StorageError, StorageErrorKind};
 use crate::http::{Answer, Endpoint, HttpClient};
 use crate::location::Location;
 
+pub(crate) use deletions::delete_each;
 pub(crate) use part::part;
 
 /// The folder of a service that a repository lives in, and who asks for it.
@@ -71,6 +73,11 @@ impl Site {
             location: Location::remote(&format!("{protocol}:{endpoint}")),
             credentials,
         }
+    }
+
+    /// Another place in messages: a child's pipes have no address, though HTTP wants one.
+    pub(crate) fn called(self, location: Location) -> Self {
+        Self { location, ..self }
     }
 
     /// Where it is, for messages.

@@ -17,7 +17,6 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
 use http::header::{CONTENT_TYPE, RANGE};
 use http::{Method, StatusCode};
 
@@ -34,12 +33,10 @@ use crate::name::{ObjectName, Prefix};
 use crate::object::{
     DeleteOutcome, MAX_PAGE, Page, Retention, VersionId, VersionMark, VersionPage,
 };
-use crate::site::{Site, part};
+use crate::site::{Site, delete_each, part};
 
 /// Where creation is staged.
 const STAGING: &str = ".staging/";
-/// How many objects are being deleted at a time.
-const DELETIONS: usize = 8;
 
 /// Objects as files of one folder of a WebDAV service.
 #[derive(Debug, Clone)]
@@ -189,17 +186,7 @@ impl Storage for WebdavStorage {
     }
 
     async fn delete(&self, names: &[ObjectName]) -> Vec<(ObjectName, DeleteOutcome)> {
-        stream::iter(names.to_vec())
-            .map(async |name| {
-                let outcome = match self.delete_one(&name).await {
-                    Ok(()) => DeleteOutcome::Done,
-                    Err(error) => DeleteOutcome::Failed(error.of(&name)),
-                };
-                (name, outcome)
-            })
-            .buffered(DELETIONS)
-            .collect()
-            .await
+        delete_each(names, async |name| self.delete_one(&name).await).await
     }
 
     async fn versions(

@@ -11,6 +11,7 @@ mod limit;
 mod local_folder;
 mod memory;
 mod probe;
+mod rest;
 mod retry;
 mod s3;
 mod scripted;

@@ -14,6 +14,7 @@ pub(crate) struct Asked {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Asked {
@@ -89,11 +90,12 @@ impl fmt::Debug for Scripted {
 #[async_trait]
 impl Transport for Scripted {
     async fn send(&self, request: Request<Upload>) -> Result<Response<Download>, TransportError> {
-        let (head, _) = request.into_parts();
+        let (head, body) = request.into_parts();
         let asked = Asked {
             method: head.method,
             path: head.uri.path().to_owned(),
             headers: head.headers,
+            body: body.into_bytes(),
         };
         let Reply(status, headers, body) = (self.script)(&asked);
         self.asked

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 const OPTIONAL: &str = "s3rver";
 
 /// The path of a program, or `None` and a word about it.
-pub(super) fn program(name: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn program(name: &str) -> Option<PathBuf> {
     let found = places()
         .into_iter()
         .map(|place| place.join(name))

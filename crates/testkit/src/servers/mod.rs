@@ -19,6 +19,7 @@ mod rclone;
 mod s3;
 mod ssh;
 
+pub use find::program;
 pub use http::{Answer, request};
 pub use port::free_port;
 pub use process::Server;
@@ -31,7 +32,7 @@ use std::process::Command;
 
 /// rclone that reads nothing of the user's.
 fn rclone(service: &str, folder: &Path) -> Option<Command> {
-    let mut command = Command::new(find::program("rclone")?);
+    let mut command = Command::new(program("rclone")?);
     command
         .args(["serve", service])
         .arg("--config")
