@@ -177,12 +177,13 @@ fn start_seaweedfs() -> Option<S3Server> {
     ] {
         command.arg(format!("-{listener}={}", free_port()));
     }
-    // It takes buckets before it takes objects.
+    // It takes buckets before it takes objects; the bucket may be there from the try before.
     let stores = || {
         let put = |target: &str, body: &[u8]| {
             request(port, "PUT", target, &[], body).is_ok_and(|answer| answer.status == 200)
         };
-        put("/ready", b"") && put("/ready/object", b"x")
+        put("/ready", b"");
+        put("/ready/object", b"x")
     };
     Some(S3Server::new(
         Server::start(folder, &command, stores)?,
