@@ -126,6 +126,7 @@ impl fmt::Display for StorageError {
                  nothing already stored is lost",
                 self.location
             )?,
+            kind if self.location.is_remote() => out.write_str(kind.words_of_a_service())?,
             kind => out.write_str(kind.words())?,
         }
         match &self.detail {
@@ -180,6 +181,23 @@ impl StorageErrorKind {
     #[must_use]
     pub fn is_transient(self) -> bool {
         matches!(self, Self::Timeout | Self::Unavailable)
+    }
+
+    /// Where a service stands between us and the storage, owners, folders and disks are not ours to look at.
+    fn words_of_a_service(self) -> &'static str {
+        match self {
+            Self::PermissionDenied => {
+                "permission denied: check the credentials, and what they are allowed to do"
+            }
+            Self::ReadOnly => {
+                "the storage takes no changes: ask for the right to write, or use a command that only reads"
+            }
+            Self::NoSuchRepositoryFolder => "there is no such place: check the URL",
+            Self::Unavailable => {
+                "the storage cannot be reached: check the connection, and run the same command again"
+            }
+            kind => kind.words(),
+        }
     }
 
     fn words(self) -> &'static str {
@@ -280,6 +298,21 @@ mod tests {
              /srv/backup and run the same command again; nothing already stored is lost"
         );
         assert_eq!(error.source().expect("a source").to_string(), "below");
+    }
+
+    #[test]
+    fn services_have_no_disks_and_no_owners() {
+        let location = Location::remote("s3://host/bucket");
+        for kind in [
+            StorageErrorKind::PermissionDenied,
+            StorageErrorKind::NoSuchRepositoryFolder,
+            StorageErrorKind::Unavailable,
+        ] {
+            let text = StorageError::new(kind, Operation::Get, &location).to_string();
+            for word in ["disk", "own", "folder", "mounted"] {
+                assert!(!text.contains(word), "{text}");
+            }
+        }
     }
 
     #[test]

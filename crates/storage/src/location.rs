@@ -12,7 +12,15 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location {
     text: Arc<str>,
-    folder: Option<Arc<Path>>,
+    place: Place,
+}
+
+/// What a storage lives in.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Place {
+    Folder(Arc<Path>),
+    Memory,
+    Service,
 }
 
 impl Location {
@@ -29,7 +37,7 @@ impl Location {
         }
         Self {
             text: text.into(),
-            folder: Some(path.into()),
+            place: Place::Folder(path.into()),
         }
     }
 
@@ -40,7 +48,7 @@ impl Location {
         push_escaped(&mut text, word);
         Self {
             text: text.into(),
-            folder: None,
+            place: Place::Memory,
         }
     }
 
@@ -51,7 +59,7 @@ impl Location {
         push_escaped(&mut text, url);
         Self {
             text: text.into(),
-            folder: None,
+            place: Place::Service,
         }
     }
 
@@ -64,7 +72,15 @@ impl Location {
     /// The folder of this machine that it is, if it is one: a backup must leave it out.
     #[must_use]
     pub fn as_folder(&self) -> Option<&Path> {
-        self.folder.as_deref()
+        match &self.place {
+            Place::Folder(path) => Some(path),
+            Place::Memory | Place::Service => None,
+        }
+    }
+
+    /// Whether a service on a network stands in between.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.place == Place::Service
     }
 }
 
@@ -114,6 +130,7 @@ mod tests {
         let place = Location::remote("s3://host/bucket/\u{1b}[31m");
         assert_eq!(place.to_string(), "s3://host/bucket/\\u{1b}[31m");
         assert_eq!(place.as_folder(), None);
+        assert!(place.is_remote() && !Location::memory("m").is_remote());
     }
 
     #[test]

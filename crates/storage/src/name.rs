@@ -146,6 +146,12 @@ impl Prefix {
         }
     }
 
+    /// The one name that this is the prefix of, where it is one name.
+    pub(crate) fn as_name(&self) -> Option<ObjectName> {
+        let one = !self.0.is_empty() && !self.0.ends_with('/');
+        one.then(|| ObjectName(self.0.clone()))
+    }
+
     /// Whether names beneath a folder, spelled without a last `/`, can stand under this prefix.
     pub(crate) fn may_reach_into(&self, folder: &str) -> bool {
         if self.0.len() > folder.len() {

@@ -1,6 +1,8 @@
 //! A bucket under an agreement: what is common to all operations.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use http::header::SERVER;
 
 use super::options::S3Options;
 use super::refusal::refused;
@@ -8,8 +10,12 @@ use super::wire::{Call, Question, Wire};
 use crate::error::{Operation, StorageError, StorageErrorKind};
 use crate::http::Answer;
 use crate::location::Location;
-use crate::name::ObjectName;
+use crate::name::{ObjectName, Prefix};
 use crate::xml::Element;
+
+/// What SeaweedFS calls itself. It sorts each page by bytes and the pages by folders, which no single
+/// page betrays.
+const SORTS_BY_FOLDERS: &str = "SeaweedFS";
 
 /// One bucket, the prefix in it that is ours, and what we learnt about its service.
 #[derive(Debug)]
@@ -52,12 +58,23 @@ impl Bucket {
         self.wire.place.prefix()
     }
 
+    /// What stands before every key under a prefix.
+    pub(super) fn under(&self, prefix: &Prefix) -> String {
+        format!("{}{prefix}", self.prefix())
+    }
+
+    /// Asks once; an answer of any status is an answer.
     pub(super) async fn ask(
         &self,
         call: &Call<'_>,
         question: Question,
     ) -> Result<Answer, StorageError> {
-        self.wire.ask(call, question).await
+        let answer = self.wire.ask(call, question).await?;
+        let server = answer.headers.get(SERVER).and_then(|it| it.to_str().ok());
+        if server.is_some_and(|server| server.starts_with(SORTS_BY_FOLDERS)) {
+            self.habits.sort_by_folders();
+        }
+        Ok(answer)
     }
 
     /// Asks for what only a success can answer.
@@ -106,7 +123,8 @@ impl Bucket {
 #[derive(Debug, Default)]
 pub(super) struct Habits {
     dialect: AtomicU8,
-    singly: AtomicU8,
+    singly: AtomicBool,
+    by_folders: AtomicBool,
 }
 
 /// How a creation is put, from the best to what every service takes.
@@ -135,10 +153,19 @@ impl Habits {
 
     /// Whether objects are deleted one by one.
     pub(super) fn deletes_singly(&self) -> bool {
-        self.singly.load(Ordering::Relaxed) != 0
+        self.singly.load(Ordering::Relaxed)
     }
 
     pub(super) fn delete_singly(&self) {
-        self.singly.store(1, Ordering::Relaxed);
+        self.singly.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether listings come folder by folder.
+    pub(super) fn sorts_by_folders(&self) -> bool {
+        self.by_folders.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn sort_by_folders(&self) {
+        self.by_folders.store(true, Ordering::Relaxed);
     }
 }

@@ -54,7 +54,7 @@ impl Bucket {
                 return self.accepted(&call, &answer);
             }
             if answer.status == StatusCode::PRECONDITION_FAILED {
-                return Err(call.error(StorageErrorKind::AlreadyExists));
+                return Err(self.taken(&call, name).await?);
             }
             // Refused for how it was put, so nothing is stored: put it more simply.
             let simpler = match dialect {
@@ -69,7 +69,12 @@ impl Bucket {
         }
     }
 
-    async fn exists(&self, call: &Call<'_>, name: &ObjectName) -> Result<bool, StorageError> {
+    /// Whether there is an object of that name now.
+    pub(super) async fn exists(
+        &self,
+        call: &Call<'_>,
+        name: &ObjectName,
+    ) -> Result<bool, StorageError> {
         let question = Question::of_key(Method::HEAD, self.key(name));
         let answer = self.ask(call, question).await?;
         match answer.status {
@@ -77,6 +82,20 @@ impl Bucket {
             StatusCode::NOT_FOUND => Ok(false),
             _ => Err(self.refused(call, &answer)),
         }
+    }
+
+    /// Why a name cannot be created: an object has it, or where folders are real, a folder.
+    async fn taken(
+        &self,
+        call: &Call<'_>,
+        name: &ObjectName,
+    ) -> Result<StorageError, StorageError> {
+        if self.exists(call, name).await? {
+            return Ok(call.error(StorageErrorKind::AlreadyExists));
+        }
+        Ok(call
+            .error(StorageErrorKind::Unsupported)
+            .saying("something that is no object has that name"))
     }
 
     async fn creation(&self, name: &ObjectName, payload: &Payload, dialect: Dialect) -> Question {

@@ -14,7 +14,7 @@ use super::bucket::Bucket;
 use super::create::{CONTENT_MD5, md5_of};
 use super::refusal::Refusal;
 use super::wire::{Payload, Question};
-use crate::capabilities::RetentionSupport;
+use crate::capabilities::{CreateIfAbsent, RetentionSupport};
 use crate::error::{Operation, StorageError, StorageErrorKind};
 use crate::name::ObjectName;
 use crate::object::{DeleteOutcome, MAX_PAGE, Retention};
@@ -57,9 +57,7 @@ impl Bucket {
                 Ok(Retention::Held) => Some(DeleteOutcome::Deferred),
                 Ok(Retention::Until(until)) if until > now => Some(DeleteOutcome::Deferred),
                 Ok(_) => None,
-                Err(error) if error.kind() == StorageErrorKind::NotFound => {
-                    Some(DeleteOutcome::Done)
-                }
+                Err(error) if error.kind() == StorageErrorKind::NotFound => None,
                 Err(error) => Some(DeleteOutcome::Failed(error)),
             };
             outcome.map(|outcome| (name, outcome))
@@ -142,6 +140,11 @@ impl Bucket {
 
     async fn delete_one(&self, name: &ObjectName) -> Result<(), StorageError> {
         let call = self.call(Operation::Delete, Some(name));
+        // Services over folders, which also cannot create exclusively, delete the folder of that name.
+        let careless = self.options.capabilities.create_if_absent == CreateIfAbsent::Checked;
+        if careless && !self.exists(&call, name).await? {
+            return Ok(());
+        }
         let question = Question::of_key(Method::DELETE, self.key(name));
         let answer = self.ask(&call, question).await?;
         if answer.status.is_success() {

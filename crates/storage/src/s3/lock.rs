@@ -17,6 +17,13 @@ use crate::name::ObjectName;
 use crate::object::Retention;
 use crate::xml::Element;
 
+/// How services say that an object is neither locked nor held.
+const UNLOCKED: &[&str] = &[
+    "NoSuchObjectLockConfiguration",
+    "NoSuchObjectLegalHold",
+    "ObjectLockConfigurationNotFoundError",
+];
+
 /// How firmly an object is kept, and until when.
 struct Lock {
     mode: LockMode,
@@ -67,7 +74,11 @@ impl Bucket {
 
     async fn lock(&self, call: &Call<'_>, name: &ObjectName) -> Result<Option<Lock>, StorageError> {
         let Some(told) = self.about(call, name, "retention").await? else {
-            return Ok(None);
+            // Some services say so of objects that are not there.
+            return match self.exists(call, name).await? {
+                true => Ok(None),
+                false => Err(call.error(StorageErrorKind::NotFound)),
+            };
         };
         let unreadable = || {
             call.error(StorageErrorKind::BrokenContract)
@@ -105,7 +116,7 @@ impl Bucket {
             });
         }
         let refusal = Refusal::read(&answer);
-        let unlocked = refusal.is(&["NoSuchObjectLockConfiguration"]);
+        let unlocked = refusal.is(UNLOCKED);
         // What is deleted is a version without bytes, and S3 calls that a wrong method.
         if refusal.status() == StatusCode::METHOD_NOT_ALLOWED {
             return Err(call.error(StorageErrorKind::NotFound));

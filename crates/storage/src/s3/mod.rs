@@ -14,11 +14,13 @@ mod credentials;
 mod delete;
 mod discover;
 mod list;
+mod listing;
 mod lock;
 mod options;
 mod place;
 mod read;
 mod refusal;
+mod versions;
 mod wire;
 
 use std::ops::Range;

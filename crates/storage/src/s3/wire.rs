@@ -4,7 +4,7 @@
 //! bounded; and what fails names the operation, the place and the object.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{HeaderName, Method, Request};
 use reqsign_aws_v4::Credential;
 use reqsign_core::Signer;
@@ -195,6 +195,11 @@ impl Wire {
             call.error(StorageErrorKind::PermissionDenied)
                 .saying(self.hint.as_str())
         })?;
+        // Some services want the length of nothing, too. After signing: proxies may rewrite it.
+        if matches!(head.method, Method::PUT | Method::POST) {
+            let length = HeaderValue::from(body.len());
+            head.headers.insert(CONTENT_LENGTH, length);
+        }
         Ok(Request::from_parts(head, body))
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -14,6 +15,10 @@ use super::{find, free_port, rclone, request};
 /// The key of the one user who may do everything.
 const ACCESS_KEY: &str = "ownkey-test";
 const SECRET: &str = "ownkey-test-secret";
+
+/// Longer than the 100 ms that rclone believes what it knows of a folder. With 0 it looks at every folder
+/// again and again, and answers in half a minute.
+const UNSEEN: Duration = Duration::from_millis(150);
 
 /// What a fresh bucket keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +101,7 @@ impl S3Server {
         if let Some(folders) = &self.folders {
             assert_eq!(kind, Bucket::Plain, "this server keeps no versions");
             fs::create_dir(folders.join(&name)).expect("a folder for a bucket");
+            std::thread::sleep(UNSEEN);
             return name;
         }
         let headers: &[&str] = match kind {
@@ -210,7 +216,7 @@ fn start_rclone() -> Option<S3Server> {
         .args(["--auth-key", &format!("{ACCESS_KEY},{SECRET}")])
         .args(["--addr", &format!("127.0.0.1:{port}")])
         // Buckets appear behind its back.
-        .args(["--dir-cache-time", "0s"])
+        .args(["--dir-cache-time", "100ms"])
         .arg(&buckets);
     let server = Server::start(folder, &command, || answers(port))?;
     let mut server = S3Server::new(server, port);
