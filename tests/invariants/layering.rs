@@ -102,6 +102,7 @@ const PLACES: &[(&str, &str, &[&str])] = &[
             "crates/storage/src/probe/",
             "crates/storage/src/rest/",
             "crates/storage/src/retry.rs",
+            "crates/storage/src/s3/",
             "crates/storage/src/sftp/",
             "crates/storage/src/stopwatch.rs",
             "crates/storage/src/webdav/",
