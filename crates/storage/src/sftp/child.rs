@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
+use super::channel::Ended;
 use super::fault::{Fault, plain};
 use super::place::{Prompts, SftpOptions, SftpPlace};
 
@@ -64,15 +65,16 @@ impl Ssh {
         Ok((ssh, stdin, stdout))
     }
 
-    /// What it said last, once its connection is over.
-    pub(super) async fn last_words(&mut self) -> Arc<str> {
-        // It ends by itself when its connection does; where it does not, it is not asked twice.
-        if !self.listener.is_finished() {
+    /// What the end of its connection means, by what it said last.
+    pub(super) async fn farewell(&mut self, ended: Ended) -> Fault {
+        if matches!(ended, Ended::Lost | Ended::Closed) && !self.listener.is_finished() {
+            // It ends by itself when its connection does, and says why before that.
             let _ = tokio::time::timeout(FAREWELL, &mut self.listener).await;
         }
+        // Where it did not, there is nobody to tell.
         let _ = self.child.start_kill();
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        plain(&said.iter().copied().collect::<Vec<_>>())
+        Fault::of_end(ended, plain(&said.iter().copied().collect::<Vec<_>>()))
     }
 }
 

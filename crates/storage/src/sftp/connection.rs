@@ -44,7 +44,7 @@ impl Connection {
         let (mut ssh, to, from) = Ssh::start(&self.place, &self.options)?;
         match Channel::open(from, to, self.options.patience).await {
             Ok((channel, extensions)) => Ok(Session::new(channel, extensions, ssh)),
-            Err(ended) => Err(Fault::of_end(ended, ssh.last_words().await)),
+            Err(ended) => Err(ssh.farewell(ended).await),
         }
     }
 }

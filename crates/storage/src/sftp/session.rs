@@ -56,8 +56,7 @@ impl Session {
 
     /// What the end of the connection means, with what `ssh` said last.
     pub(super) async fn farewell(&self, ended: Ended) -> Fault {
-        let words = self.ssh.lock().await.last_words().await;
-        Fault::of_end(ended, words)
+        self.ssh.lock().await.farewell(ended).await
     }
 
     /// Whether bytes can be made durable before they are given a name.

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -126,6 +128,55 @@ fn a_path_in_the_home_folder_begins_there() {
         assert!(place.to_string().ends_with(&format!("/~/{missing}")));
         let error = SftpStorage::open(place, options).await.expect_err("absent");
         assert_eq!(error.kind(), StorageErrorKind::NoSuchRepositoryFolder);
+    });
+}
+
+/// A small file system in memory at a path, until it is dropped.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    /// Nothing where mounting is not allowed.
+    fn try_new(path: PathBuf) -> Option<Self> {
+        fs::create_dir(&path).expect("a folder");
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
+            .arg(&path)
+            .output();
+        if mount.is_ok_and(|output| output.status.success()) {
+            return Some(Self(path));
+        }
+        println!("skipped: mounting is not allowed here");
+        None
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // Lazily, because connections of the server may still stand in it.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_as_such_and_leaves_nothing_behind() {
+    let Some(server) = SshServer::openssh() else {
+        return;
+    };
+    let Some(mounted) = Mounted::try_new(server.data().join("repository")) else {
+        return;
+    };
+    block_on(async {
+        let (place, options) = way_to(&server, "repository");
+        let storage = SftpStorage::open(place, options).await.expect("it");
+        put(&storage, "ownkey").await;
+        let large = vec![1; 4 << 20].into();
+        let error = storage.create(&name("data/large"), large).await;
+        let error = error.expect_err("no room");
+        assert_eq!(error.kind(), StorageErrorKind::Full, "{error}");
+        assert_eq!(names(&storage).await, ["ownkey"]);
+        let staged = fs::read_dir(mounted.0.join(".staging")).expect("it");
+        assert_eq!(staged.count(), 0);
+        put(&storage, "data/small").await;
     });
 }
 
