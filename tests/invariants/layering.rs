@@ -157,8 +157,13 @@ const SILENCE: &[&str] = &[
     "home_dir",
 ];
 
-/// How long something takes is asked in one place, and answered by the runtime's clock.
-const RUNNING_CLOCK: (&str, &str) = ("crates/storage/src/stopwatch.rs", "Instant");
+/// Where one of these words is harmless.
+const HARMLESS: &[(&str, &str)] = &[
+    // How long something takes is asked in one place, and answered by the runtime's clock.
+    ("crates/storage/src/stopwatch.rs", "Instant"),
+    // A library's word for the folder that was passed in.
+    ("crates/storage/src/s3/credentials.rs", "home_dir"),
+];
 
 const LIBRARIES: [&str; 3] = [
     "crates/crypto/src",
@@ -369,7 +374,7 @@ fn the_libraries_never_speak_and_never_look_at_the_outside() {
     let mut found = Vec::new();
     for source in product() {
         if LIBRARIES.iter().any(|library| source.is_in(library)) {
-            let allowed = |word: &&&str| (source.path.as_str(), **word) == RUNNING_CLOCK;
+            let allowed = |word: &&&str| HARMLESS.contains(&(source.path.as_str(), **word));
             let said = SILENCE.iter().filter(|word| !allowed(word));
             found.extend(said.flat_map(|word| source.places(word)));
         }

@@ -34,6 +34,9 @@ impl HttpFailure {
         match self {
             Self::Stalled(_) => StorageErrorKind::Timeout,
             Self::TooLong(_) => StorageErrorKind::TooLarge,
+            Self::Transport(error) if error.kind() == TransportErrorKind::Untrusted => {
+                StorageErrorKind::Other
+            }
             Self::Transport(_) | Self::CutShort { .. } => StorageErrorKind::Unavailable,
         }
     }
@@ -41,7 +44,7 @@ impl HttpFailure {
     /// Whether the service has certainly seen nothing of the request.
     #[must_use]
     pub fn was_never_sent(&self) -> bool {
-        matches!(self, Self::Transport(error) if error.kind() == TransportErrorKind::Unreachable)
+        matches!(self, Self::Transport(error) if error.kind() != TransportErrorKind::Broken)
     }
 
     /// Completes a storage error with this failure as its cause.

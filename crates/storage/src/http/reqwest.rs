@@ -1,5 +1,6 @@
 //! The transport of real networks: a pool of connections with TLS, proxies and HTTP/2.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -48,6 +49,13 @@ impl ReqwestTransport {
             .user_agent(concat!("ownkey/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &settings.authority {
             let authorities = Certificate::from_pem_bundle(pem).map_err(unusable)?;
+            if authorities.is_empty() {
+                let kind = TransportErrorKind::Unreachable;
+                return Err(TransportError::new(
+                    kind,
+                    "no certificate in the PEM file given",
+                ));
+            }
             builder = builder.tls_certs_merge(authorities);
         }
         if let Some(proxy) = &settings.proxy {
@@ -75,12 +83,32 @@ impl Transport for ReqwestTransport {
 
 /// The URL may hold what should not be in a message; the storage's error names the place itself.
 fn broken(error: reqwest::Error) -> TransportError {
-    let kind = if error.is_connect() || error.is_builder() {
+    let kind = if is_distrust(&error) {
+        TransportErrorKind::Untrusted
+    } else if error.is_connect() || error.is_builder() {
         TransportErrorKind::Unreachable
     } else {
         TransportErrorKind::Broken
     };
     TransportError::new(kind, error.without_url())
+}
+
+/// Whether the service's certificate is to blame, which no second try mends.
+fn is_distrust(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return matches!(tls, rustls::Error::InvalidCertificate(_));
+        }
+        // What an I/O error wraps is not its source.
+        let wrapped = cause.downcast_ref::<std::io::Error>();
+        let wrapped = wrapped.and_then(std::io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => cause.source(),
+        };
+    }
+    false
 }
 
 fn unusable(error: reqwest::Error) -> TransportError {

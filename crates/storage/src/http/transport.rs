@@ -30,6 +30,8 @@ pub struct TransportError {
 pub enum TransportErrorKind {
     /// No connection: the service has seen nothing of it.
     Unreachable,
+    /// The service's certificate is not one that we trust: it has seen nothing either.
+    Untrusted,
     /// The connection broke: the service may have done all, some or nothing of it.
     Broken,
 }
@@ -58,6 +60,9 @@ impl fmt::Display for TransportError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self.kind {
             TransportErrorKind::Unreachable => "no connection",
+            TransportErrorKind::Untrusted => {
+                "the service's certificate is not trusted: where it has an authority of its own, name that"
+            }
             TransportErrorKind::Broken => "the connection broke",
         })
     }

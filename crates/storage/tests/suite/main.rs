@@ -7,6 +7,7 @@ mod count;
 mod decorators;
 mod faults;
 mod hostile_folder;
+mod https;
 mod limit;
 mod local_folder;
 mod memory;
