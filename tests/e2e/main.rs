@@ -6,12 +6,14 @@
 mod backup;
 mod browse;
 mod check;
+mod copy;
 mod credentials;
 mod dump;
 mod help;
 mod home;
 mod init;
 mod kill;
+mod mirror;
 mod mistakes;
 mod oddities;
 mod restore;

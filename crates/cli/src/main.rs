@@ -21,6 +21,7 @@ mod program;
 mod prompt;
 mod read_back;
 mod relay;
+mod second;
 mod secrets;
 mod session;
 mod signals;

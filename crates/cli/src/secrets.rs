@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 
 use zeroize::Zeroizing;
 
+use crate::args;
 use crate::failure::Failure;
 use crate::folders::Lookup;
 
@@ -53,6 +54,18 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
+    /// The same of the other repository of a command that has two.
+    fn of_the_other(self) -> Self {
+        [
+            (PASSWORD, TO_PASSWORD),
+            (KIT_SECRET, TO_KIT_SECRET),
+            (RECOVERY_KEY, TO_RECOVERY_KEY),
+        ]
+        .into_iter()
+        .find(|(this, _)| this.variable == self.variable)
+        .map_or(self, |(_, other)| other)
+    }
+
     /// The secret in a line of a kit: `recovery key:   Y8KC-…`.
     fn of_kit(self, line: &str) -> Option<&str> {
         Some(line.strip_prefix(self.noun)?.strip_prefix(':')?.trim())
@@ -74,6 +87,33 @@ pub(crate) const RECOVERY_KEY: Kind = Kind {
     noun: "recovery key",
     variable: "OWNKEY_RECOVERY_KEY",
 };
+
+const TO_PASSWORD: Kind = Kind {
+    noun: "password",
+    variable: "OWNKEY_TO_PASSWORD",
+};
+const TO_KIT_SECRET: Kind = Kind {
+    noun: "kit secret",
+    variable: "OWNKEY_TO_KIT_SECRET",
+};
+const TO_RECOVERY_KEY: Kind = Kind {
+    noun: "recovery key",
+    variable: "OWNKEY_TO_RECOVERY_KEY",
+};
+
+/// Reads a secret of the other of two repositories; its password has flags, too.
+pub(crate) fn of_the_other(
+    kind: Kind,
+    flags: &Sources,
+) -> Result<Option<Zeroizing<String>>, Failure> {
+    let kind = kind.of_the_other();
+    let environment = Sources::of_environment(args::environment(), kind.variable);
+    if kind.variable == TO_PASSWORD.variable {
+        find(kind, &[flags.clone(), environment])
+    } else {
+        find(kind, &[environment])
+    }
+}
 
 /// Reads the secret from the first level that names a source.
 pub(crate) fn find(kind: Kind, levels: &[Sources]) -> Result<Option<Zeroizing<String>>, Failure> {

@@ -15,7 +15,7 @@ use crate::exit::Class;
 use crate::failure::Failure;
 use crate::keys::{KitSecret, Password, RecoveryKey, RecoveryKeyError};
 use crate::location::RepositoryUrl;
-use crate::secrets::{KIT_SECRET, PASSWORD, RECOVERY_KEY};
+use crate::secrets::{self, KIT_SECRET, Kind, PASSWORD, RECOVERY_KEY, Sources};
 use crate::ui::progress::{Progress, Work};
 
 /// An open repository with the threads its storage runs on.
@@ -41,12 +41,24 @@ impl Session {
         room: EngineRoom,
         storage: &Arc<dyn Storage>,
     ) -> Result<Self, Failure> {
+        Self::unlock_as(cx, place, room, storage, Whose::This)
+    }
+
+    /// The same with the credentials of one of two repositories.
+    pub(crate) fn unlock_as(
+        cx: &Context,
+        place: RepositoryUrl,
+        room: EngineRoom,
+        storage: &Arc<dyn Storage>,
+        whose: Whose,
+    ) -> Result<Self, Failure> {
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
         let door = Door {
             cx,
             environment: &room.environment,
             storage,
             monitor: &monitor,
+            whose,
         };
         let repository = door.open()?;
         monitor.finish();
@@ -112,6 +124,15 @@ struct Door<'a> {
     environment: &'a Environment,
     storage: &'a Arc<dyn Storage>,
     monitor: &'a dyn Monitor,
+    whose: Whose,
+}
+
+/// Whose credentials are meant, of a command with two repositories.
+pub(crate) enum Whose {
+    /// Those of the repository that the settings name.
+    This,
+    /// Those of the other one; its password has flags, too.
+    Other(Sources),
 }
 
 impl Door<'_> {
@@ -120,12 +141,12 @@ impl Door<'_> {
         if repository::is_enrolled(self.environment, self.storage)? {
             return Ok(self.with(Credential::Device)?);
         }
-        if let Some(text) = self.cx.secret(RECOVERY_KEY)? {
+        if let Some(text) = self.secret(RECOVERY_KEY)? {
             let key = recovery_key(&text)?;
             return Ok(self.with(Credential::RecoveryKey(&key))?);
         }
-        let kit = kit_secret(self.cx)?;
-        if let Some(password) = self.cx.secret(PASSWORD)? {
+        let kit = self.kit_secret()?;
+        if let Some(password) = self.secret(PASSWORD)? {
             return Ok(self.with(Credential::Password(
                 &Password::new(&password),
                 kit.as_ref(),
@@ -138,13 +159,33 @@ impl Door<'_> {
         repository::open(self.environment, self.storage, credential, self.monitor)
     }
 
+    fn secret(&self, kind: Kind) -> Result<Option<Zeroizing<String>>, Failure> {
+        match &self.whose {
+            Whose::This => self.cx.secret(kind),
+            Whose::Other(flags) => secrets::of_the_other(kind, flags),
+        }
+    }
+
+    /// The kit secret, if the user has one.
+    fn kit_secret(&self) -> Result<Option<KitSecret>, Failure> {
+        let Some(text) = self.secret(KIT_SECRET)? else {
+            return Ok(None);
+        };
+        let parsed = KitSecret::parse(&text).map_err(|error| unreadable("kit secret", error))?;
+        Ok(Some(parsed.key))
+    }
+
     fn ask(&self, kit: Option<&KitSecret>) -> Result<Repository, Failure> {
         let Some(prompt) = self.cx.prompt() else {
-            return Err(no_credential());
+            return Err(no_credential(&self.whose));
+        };
+        let question = match self.whose {
+            Whose::This => "password or recovery key: ",
+            Whose::Other(_) => "password or recovery key of the other repository: ",
         };
         let mut left = TRIES;
         loop {
-            let typed = prompt.ask_secret("password or recovery key: ")?;
+            let typed = prompt.ask_secret(question)?;
             let opened = match RecoveryKey::parse(&typed) {
                 Ok(parsed) => self.with(Credential::RecoveryKey(&parsed.key)),
                 Err(_) => self.with(Credential::Password(&Password::new(&typed), kit)),
@@ -161,22 +202,21 @@ impl Door<'_> {
 }
 
 /// What to say where nobody can be asked.
-fn no_credential() -> Failure {
+fn no_credential(whose: &Whose) -> Failure {
+    let (which, flags, variable) = match whose {
+        Whose::This => ("this repository", "--password", "OWNKEY"),
+        Whose::Other(_) => ("the other repository", "--to-password", "OWNKEY_TO"),
+    };
     Failure::new(
         Class::WrongCredential,
-        "this machine has no key of this repository, and no password was given",
+        format!("this machine has no key of {which}, and no password was given"),
     )
-    .hint("give it with --password-file, --password-command or OWNKEY_PASSWORD, or run this on a terminal")
-    .hint("or give the kit's recovery key with OWNKEY_RECOVERY_KEY_FILE")
-}
-
-/// The kit secret, if the user has one.
-fn kit_secret(cx: &Context) -> Result<Option<KitSecret>, Failure> {
-    let Some(text) = cx.secret(KIT_SECRET)? else {
-        return Ok(None);
-    };
-    let parsed = KitSecret::parse(&text).map_err(|error| unreadable("kit secret", error))?;
-    Ok(Some(parsed.key))
+    .hint(format!(
+        "give it with {flags}-file, {flags}-command or {variable}_PASSWORD, or run this on a terminal"
+    ))
+    .hint(format!(
+        "or give the kit's recovery key with {variable}_RECOVERY_KEY_FILE"
+    ))
 }
 
 fn recovery_key(text: &Zeroizing<String>) -> Result<RecoveryKey, Failure> {

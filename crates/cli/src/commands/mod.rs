@@ -3,6 +3,7 @@
 mod backup;
 mod check;
 mod completions;
+mod copy;
 mod diff;
 mod dump;
 mod find;
@@ -11,6 +12,7 @@ mod init;
 mod key;
 mod ls;
 mod man;
+mod mirror;
 mod restore;
 mod setup;
 mod snapshots;
@@ -57,6 +59,10 @@ pub(crate) enum Command {
     Dump(dump::DumpArgs),
     /// Find out whether everything is there and right
     Check(check::CheckArgs),
+    /// Copy snapshots into another repository, which has keys of its own
+    Copy(copy::CopyArgs),
+    /// Keep the same objects at a second place, byte for byte; needs no password
+    Mirror(mirror::MirrorArgs),
     /// Who can open the repository
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -71,7 +77,7 @@ pub(crate) enum Command {
 }
 
 /// The order of the help: what people come for first, first.
-const GROUPS: [(&str, &[&str]); 6] = [
+const GROUPS: [(&str, &[&str]); 7] = [
     ("Be safe", &["setup", "init", "backup"]),
     ("Get it back", &["restore", "dump"]),
     (
@@ -79,6 +85,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
         &["snapshots", "ls", "find", "diff", "stats"],
     ),
     ("Trust, but check", &["check"]),
+    ("Keep two", &["copy", "mirror"]),
     ("Keys", &["key"]),
     ("This program", &["help", "version", "completions", "man"]),
 ];
@@ -110,6 +117,8 @@ pub(crate) fn run(cli: Cli, ui: &Arc<Ui>, interrupt: Interrupt) -> Result<Class,
         Command::Backup(args) => backup::run(&cx, args),
         Command::Check(args) => check::run(&cx, args),
         Command::Diff(args) => diff::run(&cx, args),
+        Command::Copy(args) => copy::run(&cx, args),
+        Command::Mirror(args) => mirror::run(&cx, args),
         Command::Dump(args) => dump::run(&cx, args),
         Command::Find(args) => find::run(&cx, args),
         Command::Stats(args) => stats::run(&cx, args),

@@ -1,5 +1,6 @@
 //! `ownkey snapshots`
 
+use ownkey_engine::copy::CopiedFrom;
 use ownkey_engine::repository::Snapshot;
 use serde_json::json;
 
@@ -82,6 +83,9 @@ fn row(snapshot: &Snapshot) -> [String; 6] {
         .iter()
         .map(|path| sanitize::bytes(path))
         .collect();
+    if let Some(first) = CopiedFrom::of(record) {
+        paths.push(format!("(a copy of {})", short_id(&first.snapshot)));
+    }
     if record.problems > 0 {
         paths.push(format!(
             "({})",
@@ -93,9 +97,16 @@ fn row(snapshot: &Snapshot) -> [String; 6] {
         clock::local(record.started.seconds, record.started.nanoseconds),
         record.host.clone(),
         show::size(record.counts.bytes),
-        record.tags.join(","),
+        tags(snapshot).join(","),
         paths.join(" "),
     ]
+}
+
+/// The user's tags: where a copy comes from is told beside them.
+fn tags(snapshot: &Snapshot) -> Vec<&str> {
+    let tags = snapshot.record.tags.iter().map(String::as_str);
+    tags.filter(|tag| CopiedFrom::parse(tag).is_none())
+        .collect()
 }
 
 /// As people call a snapshot.
@@ -121,11 +132,13 @@ pub(crate) fn described(snapshot: &Snapshot) -> serde_json::Value {
         "time": clock::rfc3339(record.started.seconds, record.started.nanoseconds),
         "hostname": record.host,
         "username": record.user,
-        "tags": record.tags,
+        "tags": tags(snapshot),
         "paths": record.paths.iter().map(|path| String::from_utf8_lossy(path)).collect::<Vec<_>>(),
         "path_list": paths,
         "parent": record.parent.map(|parent| parent.to_string()),
         "program_version": record.version,
+        "original": CopiedFrom::of(record).map(|first| first.snapshot.to_string()),
+        "original_repository": CopiedFrom::of(record).map(|first| first.repository.to_string()),
         "problems": record.problems,
         "summary": {
             "total_files_processed": record.counts.files,

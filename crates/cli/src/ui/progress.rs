@@ -22,6 +22,8 @@ pub(crate) enum Work {
     Backup,
     Restore,
     Check,
+    Copy,
+    Mirror,
 }
 
 impl Work {
@@ -32,6 +34,8 @@ impl Work {
             Self::Backup => "archival",
             Self::Restore => "restore",
             Self::Check => "check",
+            Self::Copy => "copy",
+            Self::Mirror => "mirror",
         }
     }
 }
@@ -223,7 +227,7 @@ impl Shared {
         let files = |figure| show::count(self.read(figure));
         let figures = match self.work {
             Work::Opening => String::new(),
-            Work::Backup => {
+            Work::Backup | Work::Copy => {
                 let left = self
                     .read(Figure::BytesFound)
                     .saturating_sub(self.read(Figure::BytesDone));
@@ -242,6 +246,12 @@ impl Shared {
                 files(Figure::FilesRestored),
                 read(Figure::BytesRestored),
                 read(Figure::BytesFetched),
+            ),
+            Work::Mirror => format!(
+                "fetched {} · uploaded {} · compared {} objects",
+                read(Figure::BytesFetched),
+                read(Figure::BytesUploaded),
+                files(Figure::ObjectsChecked),
             ),
             Work::Check => format!(
                 "checked {} objects · fetched {}",
@@ -264,7 +274,12 @@ impl Shared {
         });
         let figures = match self.work {
             Work::Opening => json!({}),
-            Work::Backup => json!({
+            Work::Mirror => json!({
+                "bytes_fetched": self.read(Figure::BytesFetched),
+                "bytes_uploaded": self.read(Figure::BytesUploaded),
+                "objects_checked": self.read(Figure::ObjectsChecked),
+            }),
+            Work::Backup | Work::Copy => json!({
                 "total_files": self.read(Figure::FilesFound),
                 "files_done": self.read(Figure::FilesDone),
                 "total_bytes": self.read(Figure::BytesFound),

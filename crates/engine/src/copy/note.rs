@@ -1,4 +1,4 @@
-//! Where a copied snapshot comes from: a tag of its record (docs/adr/0012-copy.md).
+//! Where a copied snapshot comes from: a tag of its record (docs/adr/0013-copy.md).
 
 use ownkey_crypto::{ObjectHash, RepoId};
 
