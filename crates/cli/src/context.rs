@@ -82,6 +82,20 @@ impl Context {
         )
     }
 
+    /// A secret of the other of two repositories; only its password has flags.
+    pub(crate) fn secret_of_the_other(
+        &self,
+        kind: Kind,
+        flags: &Sources,
+    ) -> Result<Option<Zeroizing<String>>, Failure> {
+        let kind = kind.of_the_other();
+        let of_environment = Sources::of_environment(args::environment(), kind.variable);
+        if kind.variable == secrets::TO_PASSWORD.variable {
+            return secrets::find(kind, &[flags.clone(), of_environment]);
+        }
+        secrets::find(kind, &[of_environment])
+    }
+
     /// Somebody to ask, if there is anybody.
     pub(crate) fn prompt(&self) -> Option<Prompt<'_>> {
         Prompt::find(&self.interrupt)

@@ -21,7 +21,6 @@ mod program;
 mod prompt;
 mod read_back;
 mod relay;
-mod second;
 mod secrets;
 mod session;
 mod signals;

@@ -12,7 +12,6 @@ use std::process::{Command, Stdio};
 
 use zeroize::Zeroizing;
 
-use crate::args;
 use crate::failure::Failure;
 use crate::folders::Lookup;
 
@@ -55,7 +54,7 @@ pub(crate) struct Kind {
 
 impl Kind {
     /// The same of the other repository of a command that has two.
-    fn of_the_other(self) -> Self {
+    pub(crate) fn of_the_other(self) -> Self {
         [
             (PASSWORD, TO_PASSWORD),
             (KIT_SECRET, TO_KIT_SECRET),
@@ -88,7 +87,7 @@ pub(crate) const RECOVERY_KEY: Kind = Kind {
     variable: "OWNKEY_RECOVERY_KEY",
 };
 
-const TO_PASSWORD: Kind = Kind {
+pub(crate) const TO_PASSWORD: Kind = Kind {
     noun: "password",
     variable: "OWNKEY_TO_PASSWORD",
 };
@@ -100,20 +99,6 @@ const TO_RECOVERY_KEY: Kind = Kind {
     noun: "recovery key",
     variable: "OWNKEY_TO_RECOVERY_KEY",
 };
-
-/// Reads a secret of the other of two repositories; its password has flags, too.
-pub(crate) fn of_the_other(
-    kind: Kind,
-    flags: &Sources,
-) -> Result<Option<Zeroizing<String>>, Failure> {
-    let kind = kind.of_the_other();
-    let environment = Sources::of_environment(args::environment(), kind.variable);
-    if kind.variable == TO_PASSWORD.variable {
-        find(kind, &[flags.clone(), environment])
-    } else {
-        find(kind, &[environment])
-    }
-}
 
 /// Reads the secret from the first level that names a source.
 pub(crate) fn find(kind: Kind, levels: &[Sources]) -> Result<Option<Zeroizing<String>>, Failure> {

@@ -15,7 +15,7 @@ use crate::exit::Class;
 use crate::failure::Failure;
 use crate::keys::{KitSecret, Password, RecoveryKey, RecoveryKeyError};
 use crate::location::RepositoryUrl;
-use crate::secrets::{self, KIT_SECRET, Kind, PASSWORD, RECOVERY_KEY, Sources};
+use crate::secrets::{KIT_SECRET, Kind, PASSWORD, RECOVERY_KEY, Sources};
 use crate::ui::progress::{Progress, Work};
 
 /// An open repository with the threads its storage runs on.
@@ -162,7 +162,7 @@ impl Door<'_> {
     fn secret(&self, kind: Kind) -> Result<Option<Zeroizing<String>>, Failure> {
         match &self.whose {
             Whose::This => self.cx.secret(kind),
-            Whose::Other(flags) => secrets::of_the_other(kind, flags),
+            Whose::Other(flags) => self.cx.secret_of_the_other(kind, flags),
         }
     }
 

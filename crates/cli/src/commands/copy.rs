@@ -6,11 +6,11 @@ use ownkey_engine::copy::{self, CopyReport};
 use ownkey_engine::repository::{Repository, Snapshot};
 use serde_json::json;
 
+use super::second::SecondArgs;
 use super::short_id;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
-use crate::second::SecondArgs;
 use crate::session::{Session, note_borrowed_identity};
 use crate::spec::Spec;
 use crate::ui::progress::{Progress, Work};

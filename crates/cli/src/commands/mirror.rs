@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use ownkey_engine::mirror::{self, MirrorReport, Mode};
 use serde_json::json;
 
+use super::second;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
-use crate::second;
 use crate::session::{self, Session};
 use crate::ui::progress::{Progress, Work};
 use crate::ui::{Format, show};

@@ -14,6 +14,7 @@ mod ls;
 mod man;
 mod mirror;
 mod restore;
+mod second;
 mod setup;
 mod snapshots;
 mod stats;

@@ -81,8 +81,10 @@ pub fn run(
     let from = Io::new(Arc::clone(from), environment.runtime.clone());
     let to = Io::new(Arc::clone(to), environment.runtime.clone());
     crate::repository::read_header(&from)?;
+    let there = Listing::of(&to)?;
+    let before: BTreeSet<ObjectName> = there.all().map(|listed| listed.name.clone()).collect();
     let mut mirror = Mirror {
-        there: Listing::of(&to)?,
+        there,
         from: &from,
         to: &to,
         monitor,
@@ -100,6 +102,8 @@ pub fn run(
         .report
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
+    let present = source.all().filter(|listed| before.contains(&listed.name));
+    report.present = present.count() as u64;
     report.gone = mirror.there.not_in(&source);
     report.foreign = source.foreign;
     report.findings.sort_by(|a, b| a.message.cmp(&b.message));
@@ -137,7 +141,6 @@ impl Mirror<'_> {
             self.copy_all(&wanted, WORKERS)?;
             let settled = Listing::of_entries(self.from)?.same_entries(&source);
             if settled && lock(&self.missing).len() == lost {
-                lock(&self.report).present += source.data().len() as u64 - wanted.len() as u64;
                 return Ok(source);
             }
             self.there = Listing::of(self.to)?;
@@ -149,13 +152,11 @@ impl Mirror<'_> {
     fn commit(&self, source: &Listing) -> Result<()> {
         for objects in [source.keys(), source.roster()] {
             let wanted = self.wanted(objects);
-            lock(&self.report).present += objects.len() as u64 - wanted.len() as u64;
             self.copy_all(&wanted, 1)?;
         }
         self.logs(source)?;
         let header = source.header();
         let wanted = self.wanted(header);
-        lock(&self.report).present += header.len() as u64 - wanted.len() as u64;
         self.copy_all(&wanted, 1)
     }
 
@@ -177,7 +178,6 @@ impl Mirror<'_> {
             1
         };
         let wanted = self.wanted(&entries);
-        lock(&self.report).present += entries.len() as u64 - wanted.len() as u64;
         for batch in wanted.chunks(ENTRIES) {
             let fetched: Vec<Mutex<Option<Fetched>>> =
                 batch.iter().map(|_| Mutex::new(None)).collect();
@@ -245,7 +245,6 @@ impl Mirror<'_> {
         for objects in all.into_iter().chain([entries.as_slice()]) {
             let wanted = self.wanted(objects);
             let mut report = lock(&self.report);
-            report.present += objects.len() as u64 - wanted.len() as u64;
             report.copied += wanted.len() as u64;
             report.copied_bytes += wanted.iter().map(|object| object.size).sum::<u64>();
         }
