@@ -1,7 +1,7 @@
 //! Objects, parts of them, and listings: what no storage can do without.
 
 use super::{Bench, Verdict, folder, pattern};
-use crate::contract::{Storage, stuck};
+use crate::contract::stuck;
 use crate::error::{Operation, StorageError, StorageErrorKind};
 use crate::name::{MAX_NAME_BYTES, ObjectName};
 use crate::object::ObjectMeta;
@@ -117,7 +117,7 @@ impl Bench<'_> {
 
     async fn pages_of_two(&self) -> Result<Vec<ObjectMeta>, StorageError> {
         let prefix = folder("list", self)?;
-        let storage: &dyn Storage = &**self.second();
+        let storage = self.second();
         let mut listed: Vec<ObjectMeta> = Vec::new();
         loop {
             let after = listed.last().map(|object| object.name.clone());

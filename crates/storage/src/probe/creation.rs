@@ -25,33 +25,16 @@ enum Round {
 }
 
 impl Bench<'_> {
-    pub(super) async fn try_creation(&mut self) -> Result<(), StorageError> {
-        if !self
-            .keeps_what_is_there(&self.first().clone(), "taken/bare")
-            .await?
-        {
-            return self
-                .creation_must_look("it overwrites where it was told not to")
-                .await;
-        }
-        let mut clear = 0;
-        for round in 0..ROUNDS {
-            match self.race(round).await? {
-                Round::OneWon => clear += 1,
-                Round::Unclear => {}
-                Round::SeveralWon => {
-                    return self
-                        .creation_must_look(
-                            "of several machines at the same moment more than one may win",
-                        )
-                        .await;
-                }
-            }
-        }
-        if clear < ROUNDS / 2 {
-            return self
-                .creation_must_look("too many answers were lost to tell")
-                .await;
+    pub(super) async fn try_creation(
+        &mut self,
+        careful: &Arc<dyn Storage>,
+    ) -> Result<(), StorageError> {
+        let reason = match self.mode {
+            CreateIfAbsent::Atomic => self.why_to_look().await?,
+            CreateIfAbsent::Checked => Some("it knows no other way"),
+        };
+        if let Some(reason) = reason {
+            return self.creation_must_look(careful, reason).await;
         }
         self.facts.create_if_absent = CreateIfAbsent::Atomic;
         self.found(
@@ -62,9 +45,34 @@ impl Bench<'_> {
         Ok(())
     }
 
-    async fn creation_must_look(&mut self, why: &str) -> Result<(), StorageError> {
-        let careful = self.careful.clone();
-        if !self.keeps_what_is_there(&careful, "taken/careful").await? {
+    /// Why the service's own condition cannot be trusted, if it cannot.
+    async fn why_to_look(&self) -> Result<Option<&'static str>, StorageError> {
+        if !self.keeps_what_is_there(self.first(), "taken/bare").await? {
+            return Ok(Some("it overwrites where it was told not to"));
+        }
+        let mut clear = 0;
+        for round in 0..ROUNDS {
+            match self.race(round).await? {
+                Round::OneWon => clear += 1,
+                Round::Unclear => {}
+                Round::SeveralWon => {
+                    let why = "of several machines at the same moment more than one may win";
+                    return Ok(Some(why));
+                }
+            }
+        }
+        Ok((clear < ROUNDS / 2).then_some("too many answers were lost to tell"))
+    }
+
+    async fn creation_must_look(
+        &mut self,
+        careful: &Arc<dyn Storage>,
+        why: &str,
+    ) -> Result<(), StorageError> {
+        if !self
+            .keeps_what_is_there(&**careful, "taken/careful")
+            .await?
+        {
             return Err(self.broken(
                 Operation::Create,
                 "it overwrites objects even after they were looked up",
@@ -82,7 +90,7 @@ impl Bench<'_> {
     /// One after the other: the second creation is refused, and the first one's bytes stay.
     async fn keeps_what_is_there(
         &self,
-        storage: &Arc<dyn Storage>,
+        storage: &dyn Storage,
         text: &str,
     ) -> Result<bool, StorageError> {
         let name = self.name(text)?;
@@ -101,7 +109,7 @@ impl Bench<'_> {
         let name = self.name(&format!("race/{round}"))?;
         let start = Arc::new(Barrier::new(RACERS));
         let mut racers = JoinSet::new();
-        for (racer, storage) in self.connections.iter().cycle().take(RACERS).enumerate() {
+        for (racer, storage) in self.connections.all().cycle().take(RACERS).enumerate() {
             racers.spawn(run(storage.clone(), name.clone(), racer, start.clone()));
         }
         let mut winners = Vec::new();

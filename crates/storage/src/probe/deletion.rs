@@ -69,7 +69,7 @@ impl Bench<'_> {
         let body = pattern(100, 9);
         self.first().create(&name, body.clone()).await?;
         self.first().delete(std::slice::from_ref(&name)).await;
-        let kept = versions_all(&**self.first(), &Prefix::exactly(&name)).await?;
+        let kept = versions_all(self.first(), &Prefix::exactly(&name)).await?;
         for version in kept.iter().rev() {
             let read = self.first().get_version(&name, &version.version).await;
             if read.is_ok_and(|read| read == body) {

@@ -79,10 +79,7 @@ impl Bench<'_> {
     }
 }
 
-async fn is_there(
-    storage: &std::sync::Arc<dyn Storage>,
-    name: &ObjectName,
-) -> Result<bool, StorageError> {
+async fn is_there(storage: &dyn Storage, name: &ObjectName) -> Result<bool, StorageError> {
     match storage.get(name).await {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == StorageErrorKind::NotFound => Ok(false),
@@ -90,10 +87,7 @@ async fn is_there(
     }
 }
 
-async fn is_listed(
-    storage: &std::sync::Arc<dyn Storage>,
-    name: &ObjectName,
-) -> Result<bool, StorageError> {
+async fn is_listed(storage: &dyn Storage, name: &ObjectName) -> Result<bool, StorageError> {
     // The folder, for that is what is listed in earnest; its few objects fit one page.
     let folder: Prefix = name.folder();
     let page = storage.list(&folder, None, 100).await?;

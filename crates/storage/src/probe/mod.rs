@@ -52,13 +52,17 @@ pub async fn probe(
     opener: &dyn Opener,
     surroundings: &Surroundings<'_>,
 ) -> Result<Report, StorageError> {
-    let mut connections = Vec::new();
-    for _ in 0..CONNECTIONS {
-        connections.push(opener.open(CreateIfAbsent::Atomic).await?);
+    let mut bench = Bench::new(connect(opener, CreateIfAbsent::Atomic).await?, surroundings);
+    if !bench.can_create().await? {
+        // The condition alone is more than this service takes; looking first may be less.
+        bench = Bench::new(
+            connect(opener, CreateIfAbsent::Checked).await?,
+            surroundings,
+        );
+        bench.mode = CreateIfAbsent::Checked;
     }
     let careful = opener.open(CreateIfAbsent::Checked).await?;
-    let mut bench = Bench::new(connections, careful, surroundings);
-    let tried = bench.try_everything().await;
+    let tried = bench.try_everything(&careful).await;
     let left_behind = bench.clean_up().await;
     match tried {
         Err(error) if error.kind() == StorageErrorKind::BrokenContract => bench.refuse(error),
@@ -72,11 +76,36 @@ pub async fn probe(
     })
 }
 
+async fn connect(opener: &dyn Opener, mode: CreateIfAbsent) -> Result<Connections, StorageError> {
+    let (first, second) = (opener.open(mode).await?, opener.open(mode).await?);
+    let mut more = Vec::new();
+    for _ in 2..CONNECTIONS {
+        more.push(opener.open(mode).await?);
+    }
+    Ok(Connections {
+        first,
+        second,
+        more,
+    })
+}
+
+/// Connections of one mode. The first one does what needs only one.
+struct Connections {
+    first: Arc<dyn Storage>,
+    second: Arc<dyn Storage>,
+    more: Vec<Arc<dyn Storage>>,
+}
+
+impl Connections {
+    fn all(&self) -> impl Iterator<Item = &Arc<dyn Storage>> + Clone {
+        [&self.first, &self.second].into_iter().chain(&self.more)
+    }
+}
+
 /// Where things are tried, and what was found.
 struct Bench<'s> {
-    /// Connections that trust the service's own condition; the first one does what needs only one.
-    connections: Vec<Arc<dyn Storage>>,
-    careful: Arc<dyn Storage>,
+    connections: Connections,
+    mode: CreateIfAbsent,
     surroundings: &'s Surroundings<'s>,
     folder: String,
     created: Mutex<Vec<ObjectName>>,
@@ -86,14 +115,10 @@ struct Bench<'s> {
 }
 
 impl<'s> Bench<'s> {
-    fn new(
-        connections: Vec<Arc<dyn Storage>>,
-        careful: Arc<dyn Storage>,
-        surroundings: &'s Surroundings<'s>,
-    ) -> Self {
+    fn new(connections: Connections, surroundings: &'s Surroundings<'s>) -> Self {
         Self {
             connections,
-            careful,
+            mode: CreateIfAbsent::Atomic,
             folder: format!("probe/{:032x}", surroundings.random),
             surroundings,
             created: Mutex::default(),
@@ -104,12 +129,12 @@ impl<'s> Bench<'s> {
     }
 
     /// Deletion comes first: where nothing can be deleted, less is created.
-    async fn try_everything(&mut self) -> Result<(), StorageError> {
+    async fn try_everything(&mut self, careful: &Arc<dyn Storage>) -> Result<(), StorageError> {
         self.try_deletion().await?;
         self.try_objects().await?;
         self.try_ranges().await?;
         self.try_listing().await?;
-        self.try_creation().await?;
+        self.try_creation(careful).await?;
         self.try_freshness().await?;
         self.try_versions().await?;
         self.try_retention().await?;
@@ -119,13 +144,22 @@ impl<'s> Bench<'s> {
         Ok(())
     }
 
-    fn first(&self) -> &Arc<dyn Storage> {
-        // The careful one stands in where there is no other, which `probe` never lets happen.
-        self.connections.first().unwrap_or(&self.careful)
+    fn first(&self) -> &dyn Storage {
+        &*self.connections.first
     }
 
-    fn second(&self) -> &Arc<dyn Storage> {
-        self.connections.get(1).unwrap_or(&self.careful)
+    fn second(&self) -> &dyn Storage {
+        &*self.connections.second
+    }
+
+    /// Whether anything at all can be created this way.
+    async fn can_create(&self) -> Result<bool, StorageError> {
+        let name = self.name("first")?;
+        match self.first().create(&name, pattern(1, 0)).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == StorageErrorKind::Unsupported => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// A fresh name, which is cleaned up in the end.

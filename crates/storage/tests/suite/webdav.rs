@@ -42,7 +42,7 @@ mod elsewhere {
 }
 
 /// One place of a service, in a folder of its own.
-struct Place {
+pub(crate) struct Place {
     folder: String,
     user: String,
     password: String,
@@ -59,7 +59,7 @@ impl Place {
         }
     }
 
-    fn open(&self, creation: CreateIfAbsent) -> WebdavStorage {
+    pub(crate) fn open(&self, creation: CreateIfAbsent) -> WebdavStorage {
         let endpoint = Endpoint::new(&self.folder, Cleartext::OnLoopback).expect("an endpoint");
         let credentials = Credentials::basic(&self.user, &self.password).expect("credentials");
         let transport = ReqwestTransport::new(&HttpSettings::default()).expect("a transport");
@@ -76,7 +76,7 @@ impl Place {
     }
 }
 
-fn rclone() -> Option<Place> {
+pub(crate) fn rclone() -> Option<Place> {
     static SERVER: OnceLock<Option<HttpServer>> = OnceLock::new();
     let server = SERVER.get_or_init(HttpServer::webdav).as_ref()?;
     Some(Place::fresh(

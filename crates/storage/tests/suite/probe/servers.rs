@@ -3,36 +3,45 @@
 use std::sync::Arc;
 
 use ownkey_storage::probe::Report;
-use ownkey_storage::{CreateIfAbsent, ObjectName, RetentionSupport, Storage, VersionSupport};
+use ownkey_storage::{
+    CreateIfAbsent, ObjectName, RetentionSupport, SftpOptions, SftpStorage, Storage, VersionSupport,
+};
 use ownkey_testkit::block_on;
-use ownkey_testkit::servers::{Bucket, S3Server};
+use ownkey_testkit::servers::{Bucket, S3Server, SshServer};
 
 use super::{facts, probed};
-use crate::{names, s3};
+use crate::{names, s3, sftp, webdav};
 
 /// Probes a fresh bucket of a server that is installed.
-fn server_probed(server: Option<&'static S3Server>, kind: Bucket) -> Option<Report> {
+fn bucket_probed(server: Option<&'static S3Server>, kind: Bucket) -> Option<Report> {
     let server = server?;
     let bucket = server.fresh_bucket(kind);
-    Some(block_on(async {
-        let open = |mode| -> Arc<dyn Storage> {
-            Arc::new(s3::storage(server, &bucket, s3::options(kind, mode)))
-        };
-        let report = probed(open).await;
-        let left = names(&*open(CreateIfAbsent::Checked)).await;
-        let said: Vec<String> = report
-            .left_behind
-            .iter()
-            .map(ObjectName::to_string)
-            .collect();
-        assert_eq!(left, said, "what is left is said");
-        report
-    }))
+    let open = |mode| -> Arc<dyn Storage> {
+        Arc::new(s3::storage(server, &bucket, s3::options(kind, mode)))
+    };
+    Some(block_on(probed_and_left(open)))
+}
+
+/// What is left behind is said.
+async fn probed_and_left<F>(open: F) -> Report
+where
+    F: Fn(CreateIfAbsent) -> Arc<dyn Storage> + Send + Sync,
+{
+    let report = probed(&open).await;
+    let left = names(&*open(CreateIfAbsent::Checked)).await;
+    let said: Vec<String> = report
+        .left_behind
+        .iter()
+        .map(ObjectName::to_string)
+        .collect();
+    assert_eq!(left, said);
+    println!("{}: {report:#?}", open(CreateIfAbsent::Checked).location());
+    report
 }
 
 #[test]
 fn seaweedfs_creates_exclusively_and_keeps_versions_and_locks() {
-    let Some(report) = server_probed(S3Server::seaweedfs(), Bucket::Locked) else {
+    let Some(report) = bucket_probed(S3Server::seaweedfs(), Bucket::Locked) else {
         return;
     };
     let facts = facts(&report);
@@ -44,7 +53,7 @@ fn seaweedfs_creates_exclusively_and_keeps_versions_and_locks() {
 
 #[test]
 fn moto_creates_exclusively() {
-    let Some(report) = server_probed(S3Server::moto(), Bucket::Plain) else {
+    let Some(report) = bucket_probed(S3Server::moto(), Bucket::Plain) else {
         return;
     };
     assert_eq!(facts(&report).create_if_absent, CreateIfAbsent::Atomic);
@@ -53,11 +62,58 @@ fn moto_creates_exclusively() {
 #[test]
 fn rclone_and_s3rver_overwrite_and_must_be_looked_at_first() {
     for server in [S3Server::rclone(), S3Server::s3rver()] {
-        let Some(report) = server_probed(server, Bucket::Plain) else {
+        let Some(report) = bucket_probed(server, Bucket::Plain) else {
             continue;
         };
         let facts = facts(&report);
         assert_eq!(facts.create_if_absent, CreateIfAbsent::Checked);
         assert!(facts.fresh_reads && facts.deletes, "{report:#?}");
     }
+}
+
+/// Probes a folder of a server over SFTP.
+fn folder_probed(server: Option<SshServer>) -> Option<Report> {
+    let server = server?;
+    let (place, options) = sftp::way_to(&server, "repository");
+    Some(block_on(async {
+        let made = SftpStorage::create_root(place.clone(), options.clone()).await;
+        made.unwrap_or_else(|error| panic!("{error}"));
+        let open = |mode| -> Arc<dyn Storage> {
+            let options = SftpOptions {
+                create_if_absent: mode,
+                ..options.clone()
+            };
+            Arc::new(SftpStorage::new(place.clone(), options))
+        };
+        probed_and_left(open).await
+    }))
+}
+
+#[test]
+fn openssh_creates_exclusively() {
+    let Some(report) = folder_probed(SshServer::openssh()) else {
+        return;
+    };
+    let facts = facts(&report);
+    assert_eq!(facts.create_if_absent, CreateIfAbsent::Atomic);
+    assert!(facts.fresh_reads && facts.deletes);
+}
+
+#[test]
+fn a_server_without_hard_links_must_be_looked_at_first() {
+    let Some(report) = folder_probed(SshServer::rclone()) else {
+        return;
+    };
+    assert_eq!(facts(&report).create_if_absent, CreateIfAbsent::Checked);
+}
+
+#[test]
+fn webdav_on_rclone_can_be_used() {
+    let Some(place) = webdav::rclone() else {
+        return;
+    };
+    let open = |mode| -> Arc<dyn Storage> { Arc::new(place.open(mode)) };
+    let report = block_on(probed_and_left(open));
+    let facts = facts(&report);
+    assert!(facts.fresh_reads && facts.deletes);
 }

@@ -104,6 +104,38 @@ fn a_storage_that_lets_several_racers_win_is_recognised() {
     });
 }
 
+/// Does not know any condition.
+struct KnowsNoCondition(CreateIfAbsent);
+
+#[async_trait]
+impl Trick for KnowsNoCondition {
+    async fn create(
+        &self,
+        inner: &dyn Storage,
+        name: &ObjectName,
+        body: Bytes,
+    ) -> Result<(), StorageError> {
+        if self.0 == CreateIfAbsent::Atomic {
+            let kind = StorageErrorKind::Unsupported;
+            return Err(StorageError::new(kind, Operation::Create, inner.location()));
+        }
+        inner.create(name, body).await
+    }
+}
+
+#[test]
+fn a_storage_that_refuses_conditions_is_used_without() {
+    block_on(async {
+        let memory = memory();
+        let open = |mode| -> Arc<dyn Storage> {
+            Arc::new(Tricked::new(memory.clone(), KnowsNoCondition(mode)))
+        };
+        let report = probed(open).await;
+        assert_eq!(facts(&report).create_if_absent, CreateIfAbsent::Checked);
+        assert!(names(&*memory).await.is_empty());
+    });
+}
+
 /// Loses the answers to most creations in a race, which happen all the same.
 struct LosesAnswers(AtomicU64);
 

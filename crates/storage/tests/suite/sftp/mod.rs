@@ -41,7 +41,7 @@ async fn subject(server: SshServer, create_if_absent: CreateIfAbsent) -> Subject
     Subject::reopening(open, server)
 }
 
-fn way_to(server: &SshServer, folder: &str) -> (SftpPlace, SftpOptions) {
+pub(crate) fn way_to(server: &SshServer, folder: &str) -> (SftpPlace, SftpOptions) {
     let path = server.path(folder);
     let place = SftpPlace::new(None, server.host(), Some(server.port()), &path);
     let options = SftpOptions {
