@@ -11,6 +11,7 @@ mod deletion;
 mod freshness;
 mod measures;
 mod report;
+mod wholeness;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -136,6 +137,7 @@ impl<'s> Bench<'s> {
         self.try_listing().await?;
         self.try_creation(careful).await?;
         self.try_freshness().await?;
+        self.try_wholeness().await?;
         self.try_versions().await?;
         self.try_retention().await?;
         self.measure_clock().await?;

@@ -64,6 +64,8 @@ pub struct Facts {
     /// Whether every read and listing saw all that ended before it. Without that, nothing may be
     /// pruned at once.
     pub fresh_reads: bool,
+    /// Whether nobody saw an object before it was stored as a whole; only where it was tried.
+    pub whole_objects: bool,
     /// Whether what was created could be deleted again.
     pub deletes: bool,
     /// Whether deleted objects can be read again.
@@ -86,6 +88,7 @@ impl Facts {
         Self {
             create_if_absent: CreateIfAbsent::Checked,
             fresh_reads: false,
+            whole_objects: false,
             deletes: false,
             versions: VersionSupport::None,
             retention: RetentionSupport::None,

@@ -53,14 +53,14 @@ mod rclone {
 }
 
 /// A repository of its own on a server.
-fn open(server: &HttpServer, repository: u64) -> RestStorage {
+pub(crate) fn open(server: &HttpServer, repository: u64, creation: CreateIfAbsent) -> RestStorage {
     let address = format!("{}{repository}", server.url());
     let endpoint = Endpoint::new(&address, Cleartext::OnLoopback).expect("an endpoint");
     let credentials = Credentials::basic(server.user(), server.password()).expect("credentials");
     let transport = ReqwestTransport::new(&HttpSettings::default()).expect("a transport");
     let http = HttpClient::new(Arc::new(transport), 8, Patience::default());
     let site = Site::new("rest", &endpoint, Some(credentials));
-    RestStorage::new(site, CreateIfAbsent::Checked, http)
+    RestStorage::new(site, creation, http)
 }
 
 fn subject() -> Option<Subject> {
@@ -69,7 +69,7 @@ fn subject() -> Option<Subject> {
     let server = SERVER.get_or_init(HttpServer::rest).as_ref()?;
     let repository = NEXT.fetch_add(1, Ordering::Relaxed);
     Some(Subject::reopening(
-        move || Arc::new(open(server, repository)),
+        move || Arc::new(open(server, repository, CreateIfAbsent::Checked)),
         (),
     ))
 }
@@ -80,7 +80,7 @@ fn an_append_only_server_keeps_what_it_has_and_says_so() {
         let Some(server) = HttpServer::rest_append_only() else {
             return;
         };
-        let storage = open(&server, 0);
+        let storage = open(&server, 0, CreateIfAbsent::Checked);
         put(&storage, "ownkey").await;
         put(&storage, "log/device/0000").await;
         let taken = storage

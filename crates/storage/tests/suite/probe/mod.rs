@@ -79,7 +79,7 @@ fn the_reference_is_all_that_a_storage_should_be_and_is_left_as_it_was() {
         let report = probed(|_| memory.clone()).await;
         let facts = facts(&report);
         assert_eq!(facts.create_if_absent, CreateIfAbsent::Atomic);
-        assert!(facts.fresh_reads && facts.deletes);
+        assert!(facts.fresh_reads && facts.deletes && facts.whole_objects);
         assert_eq!(facts.versions, VersionSupport::None);
         assert_eq!(facts.clock_ahead_seconds, Some(0));
         assert!(facts.upload_rate > Some(0) && facts.download_rate > Some(0));

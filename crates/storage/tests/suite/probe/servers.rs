@@ -7,10 +7,10 @@ use ownkey_storage::{
     CreateIfAbsent, ObjectName, RetentionSupport, SftpOptions, SftpStorage, Storage, VersionSupport,
 };
 use ownkey_testkit::block_on;
-use ownkey_testkit::servers::{Bucket, S3Server, SshServer};
+use ownkey_testkit::servers::{Bucket, HttpServer, S3Server, SshServer};
 
 use super::{facts, probed};
-use crate::{names, s3, sftp, webdav};
+use crate::{names, rest, s3, sftp, webdav};
 
 /// Probes a fresh bucket of a server that is installed.
 fn bucket_probed(server: Option<&'static S3Server>, kind: Bucket) -> Option<Report> {
@@ -116,4 +116,24 @@ fn webdav_on_rclone_can_be_used() {
     let report = block_on(probed_and_left(open));
     let facts = facts(&report);
     assert!(facts.fresh_reads && facts.deletes);
+}
+
+#[test]
+fn a_server_of_restics_protocol_can_be_used() {
+    let Some(server) = HttpServer::rest() else {
+        return;
+    };
+    let open = |mode| -> Arc<dyn Storage> { Arc::new(rest::open(&server, 7, mode)) };
+    let facts = facts(&block_on(probed_and_left(open)));
+    assert!(facts.fresh_reads && facts.deletes);
+}
+
+#[test]
+fn an_append_only_server_is_recognised() {
+    let Some(server) = HttpServer::rest_append_only() else {
+        return;
+    };
+    let open = |mode| -> Arc<dyn Storage> { Arc::new(rest::open(&server, 7, mode)) };
+    let facts = facts(&block_on(probed_and_left(open)));
+    assert!(facts.fresh_reads && !facts.deletes);
 }

@@ -320,6 +320,35 @@ fn storages_that_answer_nonsense_are_refused_with_a_sentence() {
     });
 }
 
+/// Shows the beginning of an object while the rest is on its way.
+struct ShowsHalf;
+
+#[async_trait]
+impl Trick for ShowsHalf {
+    async fn create(
+        &self,
+        inner: &dyn Storage,
+        name: &ObjectName,
+        body: Bytes,
+    ) -> Result<(), StorageError> {
+        if name.as_str().contains("whole") {
+            inner.create(name, body.slice(..body.len() / 2)).await?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            inner.delete(std::slice::from_ref(name)).await;
+        }
+        inner.create(name, body).await
+    }
+}
+
+#[test]
+fn objects_that_are_seen_half_stored_are_recognised() {
+    block_on(async {
+        let report = probed_with(&memory(), || ShowsHalf).await;
+        assert!(!facts(&report).whole_objects);
+        assert_eq!(verdict(&report, "whole objects"), Verdict::Limited);
+    });
+}
+
 /// Takes no deletions.
 struct AppendOnly;
 
