@@ -29,7 +29,8 @@ use crate::name::{ObjectName, Prefix};
 #[async_trait]
 pub trait Opener: Send + Sync {
     /// Opens it so that creations trust the service's own condition (`Atomic`), or so that they look
-    /// first (`Checked`). Without any decorator: what is probed is the service.
+    /// first (`Checked`). [`Retry`](crate::Retry) may stand before it, for services stumble; a cache
+    /// must not.
     async fn open(&self, mode: CreateIfAbsent) -> Result<Arc<dyn Storage>, StorageError>;
 }
 
