@@ -13,7 +13,13 @@ use crate::http::Answer;
 impl Site {
     /// The error that an answer without success stands for.
     pub(crate) fn refusal(&self, operation: Operation, answer: &Answer) -> StorageError {
-        let (kind, words) = meaning(answer.status);
+        let (kind, words) = match meaning(answer.status) {
+            // What is not found by who brings it is the place.
+            (StorageErrorKind::NotFound, words) if operation == Operation::Create => {
+                (StorageErrorKind::NoSuchRepositoryFolder, words)
+            }
+            meaning => meaning,
+        };
         let status = answer.status.as_u16();
         let detail = match self.redirect(answer) {
             Some(host) => format!("it redirects to {host}, which is never followed"),
@@ -126,6 +132,12 @@ mod tests {
             let error = site().refusal(Operation::Get, &answer(status, &[]));
             assert_eq!(error.kind(), kind, "{status}");
         }
+    }
+
+    #[test]
+    fn a_creation_that_finds_no_place_does_not_speak_of_an_object() {
+        let error = site().refusal(Operation::Create, &answer(404, &[]));
+        assert_eq!(error.kind(), StorageErrorKind::NoSuchRepositoryFolder);
     }
 
     #[test]
