@@ -59,7 +59,6 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("reqwest", &["ownkey-storage"]),
     ("rustls", &["ownkey-storage"]),
     ("reqsign-aws-v4", &["ownkey-storage"]),
-    ("openssh-sftp-client", &["ownkey-storage"]),
     ("walkdir", &["ownkey-storage"]),
     (
         "tokio",
@@ -106,11 +105,6 @@ const PLACES: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("md5", "crates/storage/src", &["crates/storage/src/s3/"]),
-    (
-        "openssh_sftp_client",
-        "crates",
-        &["crates/storage/src/sftp/"],
-    ),
     ("hyper", "crates/storage/src", &["crates/storage/src/rest/"]),
     ("walkdir", "crates", &["crates/storage/src/local/list.rs"]),
     (
