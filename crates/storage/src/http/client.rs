@@ -220,10 +220,7 @@ mod tests {
 
     #[async_trait]
     impl Transport for Slow {
-        async fn send(
-            &self,
-            _: Request<super::super::progress::Upload>,
-        ) -> Result<Response<Download>, TransportError> {
+        async fn send(&self, _: Request<Upload>) -> Result<Response<Download>, TransportError> {
             let now = self.at_once.fetch_add(1, Ordering::Relaxed) + 1;
             self.most_at_once.fetch_max(now, Ordering::Relaxed);
             sleep(self.head).await;

@@ -224,7 +224,7 @@ mod tests {
         let amazon = place("https://s3.amazonaws.com", "bucket", "/a/b/").expect("it");
         let url = |place: &S3Place| place.url(Some("a/b/ownkey"), "").expect("it").to_string();
         assert_eq!(url(&amazon), "https://bucket.s3.amazonaws.com/a/b/ownkey");
-        let moved = amazon.clone().in_region("eu-central-1").expect("it");
+        let moved = amazon.in_region("eu-central-1").expect("it");
         assert_eq!(
             url(&moved),
             "https://bucket.s3.eu-central-1.amazonaws.com/a/b/ownkey"

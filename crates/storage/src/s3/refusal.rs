@@ -88,8 +88,12 @@ impl Refusal {
             | "XAmzContentSHA256Mismatch"
             | "SlowDown"
             | "ConditionalRequestConflict"
-            | "OperationAborted" => return Kind::Unavailable,
-            "ExpiredToken"
+            | "OperationAborted"
+            | "InternalError"
+            | "ServiceUnavailable" => return Kind::Unavailable,
+            // The entries of a bulk deletion have a code and no status.
+            "AccessDenied"
+            | "ExpiredToken"
             | "InvalidToken"
             | "InvalidAccessKeyId"
             | "SignatureDoesNotMatch"
@@ -215,4 +219,115 @@ pub(super) fn clean(words: &str) -> String {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     cleaned.trim().trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::error::Operation;
+    use crate::location::Location;
+
+    fn error(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> StorageError {
+        let mut answer = Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: HeaderMap::new(),
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        };
+        for (name, value) in headers {
+            answer
+                .headers
+                .insert(*name, http::HeaderValue::from_static(value));
+        }
+        let location = Location::remote("s3://host/bucket");
+        let call = Call {
+            operation: Operation::Get,
+            name: None,
+            location: &location,
+        };
+        let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let options = S3Options::unprobed(std::sync::Arc::new(move || noon));
+        refused(&call, &answer, &options)
+    }
+
+    fn coded(status: u16, code: &str) -> StorageErrorKind {
+        error(status, &[], &format!("<Error><Code>{code}</Code></Error>")).kind()
+    }
+
+    #[test]
+    fn every_reason_has_the_kind_that_callers_act_on() {
+        use StorageErrorKind as Kind;
+        for (status, code, kind) in [
+            (404, "NoSuchKey", Kind::NotFound),
+            (404, "NoSuchBucket", Kind::NoSuchRepositoryFolder),
+            (403, "AccessDenied", Kind::PermissionDenied),
+            (403, "QuotaExceeded", Kind::Full),
+            (507, "XMinioStorageFull", Kind::Full),
+            (503, "SlowDown", Kind::Unavailable),
+            (409, "ConditionalRequestConflict", Kind::Unavailable),
+            (400, "RequestTimeout", Kind::Unavailable),
+            (400, "BadDigest", Kind::Unavailable),
+            (400, "ExpiredToken", Kind::PermissionDenied),
+            (500, "InternalError", Kind::Unavailable),
+            (501, "NotImplemented", Kind::Unsupported),
+            (416, "InvalidRange", Kind::InvalidRange),
+            (403, "InvalidObjectState", Kind::Other),
+            (400, "Whatever", Kind::Other),
+            (200, "Whatever", Kind::BrokenContract),
+            // As in bulk deletions and in answers that began too early.
+            (400, "AccessDenied", Kind::PermissionDenied),
+            (200, "InternalError", Kind::Unavailable),
+        ] {
+            assert_eq!(coded(status, code), kind, "{status} {code}");
+        }
+        // Bodies of proxies, and none at all.
+        for body in ["", "<html>", "gateway timeout"] {
+            assert_eq!(error(504, &[], body).kind(), Kind::Unavailable);
+            assert_eq!(error(403, &[], body).kind(), Kind::PermissionDenied);
+        }
+    }
+
+    #[test]
+    fn a_bucket_elsewhere_is_named_and_not_gone_to() {
+        let moved = error(301, &[("x-amz-bucket-region", "eu-west-1")], "");
+        assert_eq!(moved.kind(), StorageErrorKind::NoSuchRepositoryFolder);
+        assert!(moved.to_string().contains("region eu-west-1"), "{moved}");
+        let sent = error(307, &[("location", "https://evil.example/x?token=1")], "");
+        assert!(sent.to_string().contains("host evil.example"), "{sent}");
+        assert!(!sent.to_string().contains("token"), "{sent}");
+    }
+
+    #[test]
+    fn clocks_that_differ_are_compared() {
+        let date = [("date", "Tue, 14 Nov 2023 23:13:20 GMT")];
+        let body = "<Error><Code>RequestTimeTooSkewed</Code></Error>";
+        let error = error(403, &date, body);
+        let words = error.to_string();
+        assert!(
+            words.contains("this machine's clock is 3600 s behind"),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn waits_are_believed_in_seconds_and_up_to_an_hour() {
+        let wait = |text| error(503, &[("retry-after", text)], "").wait();
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("99999999"), Some(MAX_WAIT));
+        assert_eq!(wait("soon"), None);
+    }
+
+    #[test]
+    fn hostile_words_are_one_short_line() {
+        let body = format!(
+            "<Error><Code>A&#27;[31m&#10;B</Code><Message>{}</Message></Error>",
+            "x".repeat(10_000)
+        );
+        let message = error(400, &[], &body).to_string();
+        assert!(!message.chars().any(char::is_control), "{message}");
+        assert!(message.len() < 1000, "{} bytes", message.len());
+    }
 }

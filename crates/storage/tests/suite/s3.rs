@@ -2,15 +2,22 @@
 //! skipped and says so.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
 
 use ownkey_storage::http::{
     Cleartext, Endpoint, HttpClient, HttpSettings, Patience, ReqwestTransport,
 };
-use ownkey_storage::s3::{S3Credentials, S3Options, S3Place, S3Storage};
-use ownkey_storage::{CreateIfAbsent, RetentionSupport, Storage, VersionSupport};
+use ownkey_storage::s3::{LockMode, S3Credentials, S3Options, S3Place, S3Storage};
+use ownkey_storage::{
+    CreateIfAbsent, DeleteOutcome, Prefix, Retention, RetentionSupport, Storage, StorageErrorKind,
+    VersionSupport,
+};
 use ownkey_testkit::conformance::Subject;
-use ownkey_testkit::servers::{Bucket, S3Server};
+use ownkey_testkit::servers::{Bucket, READER, S3Server};
+
+use super::{name, names, put};
 
 /// Makes a subject of a server's fresh bucket, or leaves the test.
 macro_rules! subject {
@@ -109,6 +116,131 @@ fn subject(server: &'static S3Server, kind: Bucket, create: CreateIfAbsent) -> S
         move || -> Arc<dyn Storage> { Arc::new(storage(server, &bucket, options.clone())) },
         (),
     )
+}
+
+/// The policy of docs/storage/s3.md: somebody who may read may also create, and nothing else.
+#[test]
+fn a_client_that_may_only_append_creates_reads_lists_and_deletes_nothing() {
+    let Some(server) = S3Server::seaweedfs() else {
+        return;
+    };
+    let bucket = server.fresh_bucket(Bucket::Plain);
+    server.set_policy(
+        &bucket,
+        &format!(
+            r#"{{"Version": "2012-10-17", "Statement": [{{
+                "Effect": "Allow",
+                "Principal": {{"AWS": "arn:aws:iam::000000000000:user/{READER}"}},
+                "Action": "s3:PutObject",
+                "Resource": "arn:aws:s3:::{bucket}/*"
+            }}]}}"#
+        ),
+    );
+    let credentials = S3Credentials::Keys {
+        access_key: READER.to_owned(),
+        secret_key: format!("{READER}-secret"),
+        session_token: None,
+    };
+    ownkey_testkit::block_on(async {
+        let options = options(Bucket::Plain, CreateIfAbsent::Atomic);
+        let storage = S3Storage::new(place(server, &bucket), credentials, options, client());
+        put(&storage, "data/one").await;
+        put(&storage, "data/two").await;
+        let again = storage.create(&name("data/one"), Bytes::new()).await;
+        let kind = again.expect_err("taken").kind();
+        assert_eq!(kind, StorageErrorKind::AlreadyExists);
+        for batch in [&["data/one"][..], &["data/one", "data/two"]] {
+            let batch: Vec<_> = batch.iter().map(|text| name(text)).collect();
+            for (name, outcome) in storage.delete(&batch).await {
+                let DeleteOutcome::Failed(error) = outcome else {
+                    panic!("{name} was deleted")
+                };
+                assert_eq!(error.kind(), StorageErrorKind::PermissionDenied, "{error}");
+            }
+        }
+        assert_eq!(names(&storage).await, ["data/one", "data/two"]);
+    });
+}
+
+#[test]
+fn a_bucket_tells_whether_it_keeps_versions_and_locks() {
+    let Some(server) = S3Server::seaweedfs() else {
+        return;
+    };
+    let traits = |kind| {
+        let bucket = server.fresh_bucket(kind);
+        ownkey_testkit::block_on(async {
+            let options = options(Bucket::Plain, CreateIfAbsent::Atomic);
+            let told = storage(server, &bucket, options).discover().await;
+            let told = told.expect("an answer");
+            (told.versions, told.retention)
+        })
+    };
+    let (none, kept) = (VersionSupport::None, VersionSupport::Kept);
+    assert_eq!(
+        traits(Bucket::Plain),
+        (Some(none), Some(RetentionSupport::None))
+    );
+    assert_eq!(
+        traits(Bucket::Versioned),
+        (Some(kept), Some(RetentionSupport::None))
+    );
+    assert_eq!(
+        traits(Bucket::Locked),
+        (Some(kept), Some(RetentionSupport::Kept))
+    );
+}
+
+#[test]
+fn new_objects_are_locked_for_the_period_asked_for() {
+    let Some(server) = S3Server::seaweedfs() else {
+        return;
+    };
+    let bucket = server.fresh_bucket(Bucket::Locked);
+    let day = Duration::from_secs(24 * 3600);
+    let mut options = options(Bucket::Locked, CreateIfAbsent::Atomic);
+    options.lock.mode = LockMode::Governance;
+    options.lock.period = Some(day);
+    ownkey_testkit::block_on(async {
+        let before = SystemTime::now();
+        let storage = storage(server, &bucket, options);
+        put(&storage, "data/one").await;
+        let retention = storage.retention(&name("data/one")).await;
+        let Retention::Until(until) = retention.expect("a retention") else {
+            panic!("not locked")
+        };
+        assert!(until >= before + day, "never shorter than asked for");
+        assert!(until <= SystemTime::now() + day + Duration::from_secs(1));
+        let outcomes = storage.delete(&[name("data/one")]).await;
+        assert!(outcomes[0].1.is_deferred(), "{outcomes:?}");
+    });
+}
+
+#[test]
+fn wrong_keys_and_missing_buckets_are_named_as_what_they_are() {
+    let Some(server) = S3Server::seaweedfs() else {
+        return;
+    };
+    let bucket = server.fresh_bucket(Bucket::Plain);
+    let failed = |bucket: &str, secret: &str| {
+        let credentials = S3Credentials::Keys {
+            access_key: server.access_key().to_owned(),
+            secret_key: secret.to_owned(),
+            session_token: None,
+        };
+        let options = options(Bucket::Plain, CreateIfAbsent::Atomic);
+        let storage = S3Storage::new(place(server, bucket), credentials, options, client());
+        ownkey_testkit::block_on(async { storage.list(&Prefix::all(), None, 1).await })
+            .expect_err("no listing")
+    };
+    let error = failed(&bucket, "sesame-sesame");
+    assert_eq!(error.kind(), StorageErrorKind::PermissionDenied);
+    let message = error.to_string();
+    assert!(message.contains("SignatureDoesNotMatch"), "{message}");
+    assert!(!message.contains("sesame"), "{message}");
+    let error = failed("no-such-bucket", server.secret());
+    assert_eq!(error.kind(), StorageErrorKind::NoSuchRepositoryFolder);
+    assert!(error.to_string().contains("NoSuchBucket"), "{error}");
 }
 
 pub(crate) fn options(kind: Bucket, create: CreateIfAbsent) -> S3Options {

@@ -20,6 +20,10 @@ const SECRET: &str = "ownkey-test-secret";
 /// again and again, and answers in half a minute.
 const UNSEEN: Duration = Duration::from_millis(150);
 
+/// A user of SeaweedFS who may read and list, and whatever a bucket's policy adds to that: its name, its
+/// access key, and with `-secret` behind it its secret.
+pub const READER: &str = "ownkey-reader";
+
 /// What a fresh bucket keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bucket {
@@ -160,7 +164,9 @@ fn start_seaweedfs() -> Option<S3Server> {
     let identities = format!(
         r#"{{"identities":[{{"name":"anonymous","actions":["Admin"]}},
             {{"name":"test","credentials":[{{"accessKey":"{ACCESS_KEY}","secretKey":"{SECRET}"}}],
-             "actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
+             "actions":["Admin","Read","Write","List","Tagging"]}},
+            {{"name":"{READER}","credentials":[{{"accessKey":"{READER}","secretKey":"{READER}-secret"}}],
+             "actions":["Read","List"]}}]}}"#
     );
     fs::write(folder.path().join("s3.json"), identities).expect("the users");
     let port = free_port();
