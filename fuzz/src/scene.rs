@@ -51,7 +51,9 @@ impl Scene {
     /// If the machine has no room for a temporary folder: there is nothing to fuzz then.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_time()
             .build()
             .expect("a runtime");
         let environment = Environment {
@@ -60,6 +62,7 @@ impl Scene {
             state: folder.path().join("state"),
             cache: folder.path().join("cache"),
             runtime: runtime.handle().clone(),
+            stop: Arc::new(|| false),
         };
         let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
         let founding = Founding {

@@ -109,12 +109,14 @@ impl Context {
             .enable_time()
             .build()
             .map_err(|error| Failure::other("cannot start threads").caused_by(&error))?;
+        let interrupt = self.interrupt.clone();
         let environment = Environment {
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
             state,
             cache,
             runtime: runtime.handle().clone(),
+            stop: Arc::new(move || interrupt.is_raised()),
         };
         Ok(EngineRoom {
             environment,

@@ -78,10 +78,10 @@ impl Chunks {
             return Ok(frame);
         }
         let (pack, entry) = self.index.pack(place).ok_or(Error::WorkerLost)?;
-        let opener = self.opener(place.pack, pack)?;
         let start = u64::from(entry.offset);
         let range = start..start + u64::from(entry.stored_len) + TAG;
-        let stored = self.range(pack, range)?;
+        let stored = self.range(place.pack, pack, range)?;
+        let opener = self.opener(place.pack, pack)?;
         let frame = Arc::new(self.decode(pack, &opener, place.frame, entry, &stored)?);
         lock(&self.frames).put(key, Arc::clone(&frame), entry.plain_len as usize);
         Ok(frame)
@@ -134,7 +134,12 @@ impl Chunks {
     }
 
     /// A range of a pack, aligned outward; with where it really starts.
-    pub(crate) fn aligned(&self, pack: &PackEntry, range: &Range<u64>) -> Result<(u64, Bytes)> {
+    pub(crate) fn aligned(
+        &self,
+        number: u32,
+        pack: &PackEntry,
+        range: &Range<u64>,
+    ) -> Result<(u64, Bytes)> {
         let aligned = aligned(range, pack.length);
         let read = self
             .io
@@ -142,11 +147,13 @@ impl Chunks {
         let bytes = read.map_err(|error| missing(pack, error))?;
         // Positions inside one read: bounded by the largest object.
         let whole = bytes.len() as u64 == aligned.end.saturating_sub(aligned.start);
-        if whole {
-            Ok((aligned.start, bytes))
-        } else {
-            Err(damaged(pack))
+        if !whole {
+            return Err(damaged(pack));
         }
+        if aligned.start == 0 {
+            self.learn(number, pack, &bytes)?;
+        }
+        Ok((aligned.start, bytes))
     }
 
     fn decode(
@@ -177,10 +184,10 @@ impl Chunks {
         if let Some(opener) = lock(&self.openers).get(&number) {
             return Ok(Arc::clone(opener));
         }
-        let head = self.range(pack, 0..(MAX_HEADER_LEN as u64).min(pack.length))?;
-        let opener = Arc::new(self.open(pack, &head)?);
-        lock(&self.openers).insert(number, Arc::clone(&opener));
-        Ok(opener)
+        // What was read from the beginning of a pack says how to open it.
+        self.aligned(number, pack, &(0..(MAX_HEADER_LEN as u64).min(pack.length)))?;
+        let learned = lock(&self.openers).get(&number).map(Arc::clone);
+        learned.ok_or(Error::WorkerLost)
     }
 
     fn open(&self, pack: &PackEntry, start: &[u8]) -> Result<PackOpener> {
@@ -200,8 +207,8 @@ impl Chunks {
     }
 
     /// A range of a pack, read in aligned steps.
-    fn range(&self, pack: &PackEntry, range: Range<u64>) -> Result<Bytes> {
-        let (begin, bytes) = self.aligned(pack, &range)?;
+    fn range(&self, number: u32, pack: &PackEntry, range: Range<u64>) -> Result<Bytes> {
+        let (begin, bytes) = self.aligned(number, pack, &range)?;
         let start = usize::try_from(range.start - begin).map_err(|_| damaged(pack))?;
         let length =
             usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| damaged(pack))?;

@@ -35,6 +35,10 @@ pub(crate) fn remember(
     damaged: &BTreeSet<PackName>,
     whole: &HashSet<PackName>,
 ) -> Result<()> {
+    if repository.earlier().is_some() {
+        // What was damaged then says nothing of what is there now.
+        return Ok(());
+    }
     let before = load(repository)?;
     let mut now: BTreeSet<PackName> = before
         .iter()

@@ -7,6 +7,10 @@ use ownkey_crypto::Random;
 
 use crate::format::time::Clock;
 
+/// Tells whether the user asked to stop. Asked several times a second while the storage is waited
+/// for, from any thread.
+pub type Stop = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// The surroundings of a run. Tests pass their own, so that every run can be repeated.
 #[derive(Clone)]
 pub struct Environment {
@@ -18,6 +22,8 @@ pub struct Environment {
     pub state: PathBuf,
     /// What can be fetched or computed again.
     pub cache: PathBuf,
-    /// Runs the storage's futures.
+    /// Runs the storage's futures; of several threads, and with timers.
     pub runtime: tokio::runtime::Handle,
+    /// Ends every wait for the storage.
+    pub stop: Stop,
 }

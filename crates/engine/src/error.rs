@@ -40,7 +40,7 @@ pub enum Error {
     RepositoryExists(String),
     /// The storage failed.
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Storage(StorageError),
     /// The header is damaged or of another version.
     #[error(transparent)]
     Header(#[from] HeaderError),
@@ -99,6 +99,11 @@ pub enum Error {
     /// This device may not do that.
     #[error("this device may not {0}; a device with that capability can")]
     NotAllowed(&'static str),
+    /// An earlier state is shown.
+    #[error(
+        "this shows the repository as it was at an earlier time: it can be read and restored from, and nothing can be written"
+    )]
+    EarlierState,
     /// No snapshot of that name.
     #[error("there is no snapshot {0:?} in this repository")]
     NoSnapshot(String),
@@ -257,6 +262,15 @@ pub enum Lie {
         "another machine writes as this device: its identity was copied; make this machine a device of its own"
     )]
     IdentityCopied,
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        match error.kind() {
+            StorageErrorKind::Interrupted => Self::Cancelled,
+            _ => Self::Storage(error),
+        }
+    }
 }
 
 impl Error {

@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use ownkey_crypto::{
-    Capabilities, ChunkId, ChunkType, Directory, FrameEntry, ObjectHash, object_hash, peek_epoch,
+    Capabilities, ChunkId, ChunkType, DeviceId, Directory, FrameEntry, ObjectHash, object_hash,
+    peek_epoch,
 };
+use ownkey_storage::ObjectName;
 
 use crate::error::{Error, Result};
 use crate::format::entry::PackName;
@@ -58,10 +60,20 @@ impl Index {
         let me = repository.me();
         let mut index = Self::default();
         let mut seen = HashSet::new();
-        for (author, hash) in repository.logs.segments() {
-            if !seen.insert(hash) {
-                continue;
-            }
+        let named: Vec<(DeviceId, ObjectHash)> = repository
+            .logs
+            .segments()
+            .filter(|(_, hash)| seen.insert(*hash))
+            .collect();
+        let names: Vec<ObjectName> = named
+            .iter()
+            .map(|(_, hash)| layout::segment(hash))
+            .collect();
+        let mut named = named.into_iter();
+        repository.io.find_each(&names, |_, bytes| {
+            let Some((author, hash)) = named.next() else {
+                return Ok(());
+            };
             let member = repository.roster().member(&author);
             // A write-only device cannot read, so nobody could check what it says of chunks. What a
             // removed device named may yet be cut away (docs/adr/0007-look-rule.md).
@@ -71,7 +83,7 @@ impl Index {
                         && (m.removed.is_none() || m.cut.is_some())
                 });
             let trusted = trusted && !condemned.segments.contains(&hash);
-            match load_segment(repository, &hash)? {
+            match open_segment(repository, &hash, bytes.as_deref())? {
                 Some(packs) => {
                     for pack in packs {
                         let reliable = trusted
@@ -82,13 +94,15 @@ impl Index {
                 }
                 None => index.broken_segments.push(hash),
             }
-        }
+            Ok::<_, Error>(())
+        })?;
         Ok(index)
     }
 
     /// Adds what this device has just stored.
     pub(crate) fn learn(&mut self, repository: &Repository, segment: &ObjectHash) -> Result<()> {
-        match load_segment(repository, segment)? {
+        let bytes = repository.io.find(&layout::segment(segment))?;
+        match open_segment(repository, segment, bytes.as_deref())? {
             Some(packs) => packs.into_iter().for_each(|pack| self.add(pack, true)),
             None => self.broken_segments.push(*segment),
         }
@@ -199,22 +213,22 @@ impl Index {
 }
 
 /// The packs of a segment; `None` if it is missing or broken.
-pub(crate) fn load_segment(
+fn open_segment(
     repository: &Repository,
     hash: &ObjectHash,
+    bytes: Option<&[u8]>,
 ) -> Result<Option<Vec<IndexedPack>>> {
-    let name = layout::segment(hash);
-    let Some(bytes) = repository.io.find(&name)? else {
+    let Some(bytes) = bytes else {
         return Ok(None);
     };
-    if object_hash(&bytes) != *hash {
+    if object_hash(bytes) != *hash {
         return Ok(None);
     }
-    let Ok((_, epoch)) = peek_epoch(&bytes) else {
+    let Ok((_, epoch)) = peek_epoch(bytes) else {
         return Ok(None);
     };
     let opened = match repository.keys.reader(epoch) {
-        Ok(keys) => keys.open_segment(&bytes),
+        Ok(keys) => keys.open_segment(bytes),
         // No epoch of this repository: its author's fault, or the storage's.
         Err(Error::NoGrant) => return Ok(None),
         Err(error) => return Err(error),

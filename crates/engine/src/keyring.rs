@@ -115,6 +115,11 @@ impl Keyring {
         self.epochs.values().all(|keys| keys.reader.is_some())
     }
 
+    /// The epoch of the grant that was opened.
+    pub(crate) fn granted(&self) -> Epoch {
+        self.current
+    }
+
     pub(crate) fn random(&self) -> &dyn Random {
         self.random.as_ref()
     }

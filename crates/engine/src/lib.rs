@@ -30,6 +30,7 @@ mod parallel;
 mod problem;
 pub mod repository;
 pub mod restore;
+mod retention;
 mod roster;
 pub mod source;
 mod state;

@@ -61,6 +61,11 @@ impl LogState {
             .retain(|(_, listed)| !listed.packs.is_empty() || !listed.segments.is_empty());
     }
 
+    /// All of it, to go on from here another time.
+    pub(crate) fn as_fold(&self) -> &Fold {
+        &self.fold
+    }
+
     /// Confirmed snapshots of this log, oldest first; forgotten ones among them.
     pub(crate) fn confirmed(&self) -> &[Recorded] {
         &self.fold.confirmed

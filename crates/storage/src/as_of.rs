@@ -42,6 +42,12 @@ impl AsOf {
         Ok(Self { inner, moment })
     }
 
+    /// The moment that is shown.
+    #[must_use]
+    pub fn moment(&self) -> SystemTime {
+        self.moment
+    }
+
     /// The version of one name that stood at the moment.
     async fn standing(
         &self,

@@ -172,6 +172,9 @@ pub enum StorageErrorKind {
     Unsupported,
     /// The storage answered something that the contract rules out.
     BrokenContract,
+    /// The user asked to stop before the storage answered; nobody knows whether it did what was
+    /// asked.
+    Interrupted,
     /// Anything else; the source tells.
     Other,
 }
@@ -225,6 +228,7 @@ impl StorageErrorKind {
             Self::TooLarge => "the object is too large",
             Self::Unsupported => "this storage cannot do that",
             Self::BrokenContract => "the storage gave an answer that it must not give",
+            Self::Interrupted => "it was interrupted",
             Self::Other => "the storage failed",
         }
     }

@@ -34,6 +34,7 @@ pub struct MemoryStorage {
     location: Location,
     history: History,
     clock: Option<Clock>,
+    lock: Option<Duration>,
     state: Mutex<State>,
 }
 
@@ -80,6 +81,13 @@ impl MemoryStorage {
         self
     }
 
+    /// Locks what is created for a time, where versions are kept.
+    #[must_use]
+    pub fn with_lock(mut self, period: Duration) -> Self {
+        self.lock = Some(period);
+        self
+    }
+
     /// Gives the storage a word of its own in messages.
     #[must_use]
     pub fn called(mut self, word: &str) -> Self {
@@ -92,6 +100,7 @@ impl MemoryStorage {
             location: Location::memory("reference"),
             history,
             clock: None,
+            lock: None,
             state: Mutex::new(State::default()),
         }
     }
@@ -148,7 +157,7 @@ impl MemoryStorage {
             History::Forgotten => {
                 state.objects.remove(name);
             }
-            History::Kept => state.push(name, None, now),
+            History::Kept => state.push(name, None, now, Retention::None),
         }
         DeleteOutcome::Done
     }
@@ -187,7 +196,9 @@ impl Storage for MemoryStorage {
         }
         state.changes += 1;
         let now = self.now(&state);
-        state.push(name, Some(body), now);
+        let lock = self.lock.filter(|_| self.history == History::Kept);
+        let retention = lock.map_or(Retention::None, |period| Retention::Until(now + period));
+        state.push(name, Some(body), now, retention);
         Ok(())
     }
 
@@ -344,12 +355,18 @@ impl State {
         version.body.is_some().then_some(version)
     }
 
-    fn push(&mut self, name: &ObjectName, body: Option<Bytes>, modified: SystemTime) {
+    fn push(
+        &mut self,
+        name: &ObjectName,
+        body: Option<Bytes>,
+        modified: SystemTime,
+        retention: Retention,
+    ) {
         let version = Version {
             id: VersionId::new(&format!("v{}", self.changes)),
             modified,
             body,
-            retention: Retention::None,
+            retention,
         };
         self.objects.entry(name.clone()).or_default().push(version);
     }

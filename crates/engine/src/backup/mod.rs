@@ -29,6 +29,8 @@ use crate::repository::Repository;
 use crate::source::{Excludes, ExcludesBuilder, InvalidRule, Selection, Walk, WalkOptions};
 use session::Session;
 
+pub use crate::retention::{Locked, lock_period};
+
 /// What to back up.
 pub struct Sources {
     /// The paths.
@@ -69,6 +71,8 @@ pub struct Report {
     pub packs: u64,
     /// Bytes of all objects stored.
     pub stored_bytes: u64,
+    /// What keeping it locked came to, where that was asked for.
+    pub locked: Option<Locked>,
     /// When it began.
     pub started: Timestamp,
     /// When it was confirmed.
@@ -184,6 +188,7 @@ fn sources_key(paths: &[Vec<u8>]) -> String {
 }
 
 fn may_write(repository: &Repository) -> Result<()> {
+    repository.must_be_writable()?;
     if repository.keys.capabilities.contain(Capabilities::WRITE) {
         return Ok(());
     }

@@ -1,5 +1,7 @@
 //! The course of one backup: passes, segments, entries, and the look.
 
+mod segments;
+
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::Read;
@@ -9,6 +11,7 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use ownkey_crypto::{ChunkType, ObjectHash};
+use ownkey_storage::ObjectName;
 
 use super::cut::{Stop, cut_all};
 use super::framer::{Framer, Store};
@@ -26,22 +29,19 @@ use crate::format::layout;
 use crate::format::name::Name;
 use crate::format::node::{Metadata, Node, NodeKind, Stream};
 use crate::format::record::{Counts, SnapshotRecord};
-use crate::format::segment::{self, IndexedPack};
 use crate::format::time::Timestamp;
 use crate::format::tree::append_node;
 use crate::index::{Claims, Index};
-use crate::io::Outgoing;
 use crate::log::Draft;
 use crate::monitor::{Figure, Monitor};
 use crate::packer::Packer;
 use crate::repository::Repository;
+use crate::retention::{self, Locked, Needs};
 use crate::source::Walk;
 use crate::state::Lock;
 
 /// Seconds between checkpoints: what an interruption costs at most, beside a file being read.
 const CHECKPOINT_SECONDS: i64 = 300;
-/// Body of a segment at which the next one begins.
-const SEGMENT_TARGET: usize = 8 << 20;
 
 /// A backup in progress.
 pub(crate) struct Session<'r> {
@@ -52,6 +52,10 @@ pub(crate) struct Session<'r> {
     relied: Relied,
     /// Segments stored that no entry names yet.
     unnamed: Vec<ObjectHash>,
+    /// Objects stored in this run.
+    fresh: HashSet<ObjectName>,
+    /// When none of them was there yet.
+    began: Timestamp,
     tally: Tally,
     packs: u64,
     stored_bytes: u64,
@@ -63,8 +67,8 @@ impl<'r> Session<'r> {
     pub(crate) fn begin(repository: &'r mut Repository, monitor: &'r dyn Monitor) -> Result<Self> {
         may_write(repository)?;
         let lock = repository.state.lock()?;
-        // Another run may have ended since the repository was opened.
-        repository.look(monitor)?;
+        let began = repository.environment.clock.now();
+        repository.catch_up(monitor)?;
         let index = Arc::new(Index::load(repository, &known_damage(repository)?)?);
         Ok(Self {
             repository,
@@ -73,6 +77,8 @@ impl<'r> Session<'r> {
             index,
             relied: Relied::default(),
             unnamed: Vec::new(),
+            fresh: HashSet::new(),
+            began,
             tally: Tally::default(),
             packs: 0,
             stored_bytes: 0,
@@ -190,7 +196,7 @@ impl<'r> Session<'r> {
             }
             Ok(())
         })?;
-        self.store_index(packer.flush()?)?;
+        self.store_index(&packer.flush()?)?;
         self.relied.packs.extend(pass.store.relied_packs());
         self.finish_record(passed.root, passed.tally, &store);
         Ok(passed.record)
@@ -247,7 +253,7 @@ impl<'r> Session<'r> {
         let root = root.finish(&cutter, &mut framer)?;
         framer.flush()?;
         drop(framer);
-        self.store_index(packer.flush()?)?;
+        self.store_index(&packer.flush()?)?;
         let counts = Counts {
             files: 1,
             bytes,
@@ -290,7 +296,7 @@ impl<'r> Session<'r> {
         let gate = pass.store.close_gate();
         let stored = packer.flush();
         drop(gate);
-        self.store_index(stored?)?;
+        self.store_index(&stored?)?;
         self.relied.packs.extend(pass.store.relied_packs());
         let record = SnapshotRecord {
             root,
@@ -300,50 +306,13 @@ impl<'r> Session<'r> {
             ..self.record.clone()
         };
         let segments = std::mem::take(&mut self.unnamed);
-        self.put(Event::Checkpoint { segments }, Some(record))?;
+        let draft = self.draft(Event::Checkpoint { segments }, Some(record));
+        let checkpoint = self.repository.append(&draft)?;
+        self.stored(checkpoint);
         match trees.record() {
             Some(record) => record.checkpoint(self.relied.packs.clone()),
             None => Ok(()),
         }
-    }
-
-    /// Stores the index of packs that are durable.
-    fn store_index(&mut self, packs: Vec<IndexedPack>) -> Result<()> {
-        self.packs += packs.len() as u64;
-        self.stored_bytes += packs.iter().map(|pack| u64::from(pack.length)).sum::<u64>();
-        self.relied.packs.extend(packs.iter().map(|pack| pack.name));
-        let mut batch = Vec::new();
-        let mut length = 0;
-        for pack in packs {
-            length += segment::encoded_length(&pack);
-            batch.push(pack);
-            if length >= SEGMENT_TARGET {
-                self.store_segment(&std::mem::take(&mut batch))?;
-                length = 0;
-            }
-        }
-        if batch.is_empty() {
-            Ok(())
-        } else {
-            self.store_segment(&batch)
-        }
-    }
-
-    fn store_segment(&mut self, packs: &[IndexedPack]) -> Result<()> {
-        let keys = &self.repository.keys;
-        let sealed = keys
-            .writer()
-            .seal_segment(&segment::encode(packs), &keys.hedge)?;
-        let hash = sealed.hash();
-        self.stored_bytes += sealed.len() as u64;
-        self.monitor
-            .count(Figure::BytesUploaded, sealed.len() as u64);
-        self.repository
-            .io
-            .create(&layout::segment(&hash), Outgoing::Object(sealed))?;
-        self.unnamed.push(hash);
-        self.relied.segments.insert(hash);
-        Ok(())
     }
 
     /// Puts the `Backup`, looks, and confirms. `None` if something relied on is condemned: then
@@ -354,17 +323,34 @@ impl<'r> Session<'r> {
         }
         let segments = std::mem::take(&mut self.unnamed);
         let record = self.record.clone();
-        let backup = self.put(Event::Backup { segments }, Some(record))?;
-        self.repository.look(self.monitor)?;
+        let draft = self.draft(Event::Backup { segments }, Some(record));
+        let backup = self.repository.append_and_look(&draft, self.monitor)?;
+        self.stored(backup);
         if self.relies_on_condemned() {
             self.reload_index()?;
             self.relied = Relied::default();
             return Ok(None);
         }
-        self.put(Event::Confirm(backup), None)?;
-        // A removal since the look may void what was just said: not acknowledged before this.
-        self.repository.look(self.monitor)?;
-        Ok(Some(self.report(backup)))
+        let draft = self.draft(Event::Confirm(backup), None);
+        // A removal since the look may void what is said here: not acknowledged before that is read.
+        let confirm = self
+            .repository
+            .append_unless_removed(&draft, self.monitor)?;
+        self.stored(confirm);
+        let mut report = self.report(backup);
+        report.locked = self.keep_locked();
+        Ok(Some(report))
+    }
+
+    /// Makes the storage keep what the snapshot needs, if that was asked for.
+    fn keep_locked(&self) -> Option<Locked> {
+        let needs = Needs {
+            packs: &self.relied.packs,
+            broken: self.index.broken_segments(),
+            fresh: &self.fresh,
+            since: self.began,
+        };
+        retention::keep(self.repository, &needs, self.monitor)
     }
 
     fn relies_on_condemned(&self) -> bool {
@@ -379,13 +365,18 @@ impl<'r> Session<'r> {
                 .any(|segment| self.relied.segments.contains(segment))
     }
 
-    fn put(&mut self, event: Event, record: Option<SnapshotRecord>) -> Result<LogPosition> {
+    fn draft(&self, event: Event, record: Option<SnapshotRecord>) -> Draft {
         let time: Timestamp = self.repository.environment.clock.now();
-        self.repository.append(&Draft {
+        Draft {
             event,
             record,
             time,
-        })
+        }
+    }
+
+    fn stored(&mut self, entry: LogPosition) {
+        let name = layout::log_entry(&self.repository.me(), entry.seq);
+        self.fresh.insert(name);
     }
 
     fn report(&self, backup: LogPosition) -> Report {
@@ -396,6 +387,7 @@ impl<'r> Session<'r> {
             problems: self.tally.problems,
             packs: self.packs,
             stored_bytes: self.stored_bytes,
+            locked: None,
             started: self.record.started,
             ended: self.repository.environment.clock.now(),
         }

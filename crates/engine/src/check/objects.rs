@@ -42,7 +42,7 @@ pub fn objects(
     storage: &Arc<dyn Storage>,
     monitor: &dyn Monitor,
 ) -> Result<ObjectsReport> {
-    let io = Io::new(Arc::clone(storage), environment.runtime.clone());
+    let io = Io::new(Arc::clone(storage), environment);
     crate::repository::read_header(&io)?;
     let listed = io.list(&Prefix::all())?;
     let report = Mutex::new(ObjectsReport::default());

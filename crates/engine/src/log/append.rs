@@ -1,9 +1,10 @@
 //! Adding an entry to one's own log: the only commit point of the repository.
 
-use ownkey_crypto::{ObjectHash, log_name, object_hash};
+use ownkey_crypto::{ObjectHash, Sealed, log_name, object_hash};
+use ownkey_storage::{ObjectName, Prefix};
 
 use super::Logs;
-use super::read::LogReader;
+use super::read::{Entry, LogReader};
 use crate::error::{Error, Lie, Result};
 use crate::format::cbor;
 use crate::format::entry::{EntryRef, Event, FOLD_INTERVAL, LogEntry, LogPosition};
@@ -22,6 +23,33 @@ pub(crate) struct Draft {
     pub(crate) time: Timestamp,
 }
 
+/// What is read next after an entry was stored, and is asked for together with it.
+#[derive(Clone, Copy)]
+pub(crate) enum Next<'a> {
+    /// Nothing.
+    Nothing,
+    /// The roster.
+    Roster,
+    /// The roster, and the next entry of every log but the own one.
+    Look(&'a Roster),
+}
+
+impl Next<'_> {
+    fn names(self, logs: &Logs) -> Vec<ObjectName> {
+        match self {
+            Self::Look(roster) => logs.next_names(roster.members(), 1),
+            Self::Roster | Self::Nothing => Vec::new(),
+        }
+    }
+
+    fn prefixes(self) -> Option<Prefix> {
+        match self {
+            Self::Nothing => None,
+            Self::Roster | Self::Look(_) => Some(layout::roster()),
+        }
+    }
+}
+
 /// Writes entries of this identity's log.
 pub(crate) struct Appender<'a> {
     pub(crate) io: &'a Io,
@@ -30,13 +58,19 @@ pub(crate) struct Appender<'a> {
 }
 
 impl Appender<'_> {
-    /// Puts `draft` at the end of the own log. When it returns, the entry is durable and read.
-    pub(crate) fn append(&self, logs: &mut Logs, draft: &Draft) -> Result<LogPosition> {
+    /// Puts `draft` at the end of the own log. When it returns, the entry is durable, and it is this
+    /// one that is stored there. What is asked for `next` is on its way to the `Io` that is returned.
+    pub(crate) fn append(
+        &self,
+        logs: &mut Logs,
+        draft: &Draft,
+        next: Next<'_>,
+    ) -> Result<(LogPosition, Io)> {
         // Somebody who copied this identity may write too. Then nothing is overwritten: the
         // log is read again, and the entry goes behind theirs.
         const ATTEMPTS: usize = 4;
         for _ in 0..ATTEMPTS {
-            let (at, bytes) = self.seal(logs, draft)?;
+            let (at, entry, bytes) = self.seal(logs, draft)?;
             let me = self.keys.me();
             let name = layout::log_entry(&me, at.seq);
             let created = self.io.create(&name, Outgoing::Object(bytes));
@@ -45,8 +79,19 @@ impl Appender<'_> {
                 keys: self.keys,
                 roster: self.roster,
             };
+            if matches!(created, Ok(Created::New)) {
+                // Read back: a storage may swallow what it acknowledged, and where creation is not
+                // atomic it may be somebody else's entry that stays.
+                let names = std::iter::once(name.clone()).chain(next.names(logs));
+                let io = self.io.ahead(names, next.prefixes());
+                let stored = io.find(&name)?;
+                if stored.is_some_and(|bytes| object_hash(&bytes) == at.hash) {
+                    logs.add_own(reader, &Entry { at, entry })?;
+                    return Ok((at, io));
+                }
+            }
             // After an error the entry may be there all the same: only its answer was lost.
-            if let (Err(refresh), Ok(_)) = (logs.refresh(reader).map(drop), &created) {
+            if let (Err(refresh), Ok(_)) = (logs.refresh_own(reader), &created) {
                 return Err(refresh);
             }
             let stored = logs
@@ -54,7 +99,7 @@ impl Appender<'_> {
                 .and_then(|log| log.hashes.get(&at.seq))
                 .copied();
             match (created, stored) {
-                (_, Some(hash)) if hash == at.hash => return Ok(at),
+                (_, Some(hash)) if hash == at.hash => return Ok((at, self.io.clone())),
                 (Err(error), _) => return Err(error.into()),
                 (Ok(Created::New), _) => {
                     return Err(Lie::LogRolledBack {
@@ -76,7 +121,7 @@ impl Appender<'_> {
         Err(Lie::IdentityCopied.into())
     }
 
-    fn seal(&self, logs: &Logs, draft: &Draft) -> Result<(LogPosition, ownkey_crypto::Sealed)> {
+    fn seal(&self, logs: &Logs, draft: &Draft) -> Result<(LogPosition, LogEntry, Sealed)> {
         let me = self.keys.me();
         let own = logs.of(&me);
         let tip = own.and_then(|log| log.tip);
@@ -107,7 +152,7 @@ impl Appender<'_> {
                 .as_ref()
                 .map(seal_record)
                 .transpose()?
-                .map(ownkey_crypto::Sealed::into_bytes),
+                .map(Sealed::into_bytes),
             fold: self.seal_fold(logs, seq, &name)?,
         };
         let sealed = self.keys.current_log()?.seal_log(
@@ -116,13 +161,8 @@ impl Appender<'_> {
             &self.keys.identity,
             &self.keys.hedge,
         )?;
-        Ok((
-            LogPosition {
-                seq,
-                hash: object_hash(sealed.as_bytes()),
-            },
-            sealed,
-        ))
+        let hash = object_hash(sealed.as_bytes());
+        Ok((LogPosition { seq, hash }, entry, sealed))
     }
 
     /// Only who can read the records of its own log can fold them.

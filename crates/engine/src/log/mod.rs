@@ -5,10 +5,12 @@
 //! storage that takes back, forks or replaces an entry is a [`Lie`](crate::error::Lie).
 
 mod append;
+mod known;
 mod read;
 mod reread;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use ownkey_crypto::{Capabilities, DeviceId, ObjectHash};
 
@@ -16,7 +18,8 @@ use crate::format::entry::{EntryRef, LogPosition, Recorded};
 use crate::log_state::{Condemned, LogState};
 use crate::roster::Roster;
 
-pub(crate) use append::{Appender, Draft};
+pub(crate) use append::{Appender, Draft, Next};
+pub(crate) use known::KnownLogs;
 pub(crate) use read::LogReader;
 pub(crate) use reread::Reread;
 
@@ -51,6 +54,14 @@ impl Logs {
     /// One device's log.
     pub(crate) fn of(&self, device: &DeviceId) -> Option<&DeviceLog> {
         self.logs.get(device)
+    }
+
+    /// For every log the entries that a new machine reads: from the newest fold on.
+    pub(crate) fn tails(&self) -> impl Iterator<Item = (DeviceId, RangeInclusive<u64>)> {
+        self.logs.iter().filter_map(|(device, log)| {
+            let from = log.last_fold.map_or(0, |fold| fold.seq);
+            Some((*device, from..=log.tip?.seq))
+        })
     }
 
     /// Confirmed snapshots that nobody who may has forgotten, in the order of devices.

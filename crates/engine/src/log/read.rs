@@ -4,8 +4,9 @@ use ownkey_crypto::{
     Capabilities, DeviceId, ObjectHash, OpenError, Opened, ReaderKeys, log_name, object_hash,
     peek_epoch,
 };
+use ownkey_storage::ObjectName;
 
-use super::{DeviceLog, Logs};
+use super::{DeviceLog, KnownLogs, Logs};
 use crate::error::{Error, Lie, Result};
 use crate::format::cbor::{self, Record};
 use crate::format::entry::{FOLD_INTERVAL, Fold, LogEntry, LogPosition};
@@ -32,14 +33,20 @@ pub(crate) struct Entry {
 }
 
 impl Logs {
-    /// Reads every log of the roster for the first time in this run.
-    pub(crate) fn load(reader: LogReader<'_>, remembered: Option<&Tips>) -> Result<Self> {
+    /// Reads every log of the roster for the first time in this run, from what is `known` on.
+    pub(crate) fn load(
+        reader: LogReader<'_>,
+        remembered: Option<&Tips>,
+        mut known: KnownLogs,
+    ) -> Result<Self> {
         let mut logs = Self::default();
         for member in reader.roster.members() {
-            let known = remembered
-                .and_then(|tips| tips.logs.get(&member.id))
-                .copied();
-            let log = reader.begin(member, known)?;
+            let tip = remembered.and_then(|tips| tips.logs.get(&member.id));
+            let log = known.take(&member.id, reader.roster, tip);
+            let log = match log {
+                Some(log) if reader.still_shows(member, &log)? => log,
+                _ => reader.begin(member, tip.copied())?,
+            };
             logs.logs.insert(member.id, log);
         }
         logs.refresh(reader)?;
@@ -49,21 +56,85 @@ impl Logs {
         Ok(logs)
     }
 
-    /// Reads what every log has grown by. Returns the entries, log by log.
-    pub(crate) fn refresh(&mut self, reader: LogReader<'_>) -> Result<Vec<Entry>> {
+    /// Reads what every log has grown by.
+    pub(crate) fn refresh(&mut self, reader: LogReader<'_>) -> Result<()> {
+        self.follow(reader, reader.roster.members().collect())
+    }
+
+    /// Reads what the own log has grown by.
+    pub(crate) fn refresh_own(&mut self, reader: LogReader<'_>) -> Result<()> {
+        self.follow(
+            reader,
+            reader
+                .roster
+                .member(&reader.keys.me())
+                .into_iter()
+                .collect(),
+        )
+    }
+
+    /// Reads what every log but the own one has grown by.
+    pub(crate) fn refresh_others(&mut self, reader: LogReader<'_>) -> Result<()> {
+        let me = reader.keys.me();
+        let others = reader.roster.members().filter(|member| member.id != me);
+        self.follow(reader, others.collect())
+    }
+
+    /// Adds an entry that this run has stored.
+    pub(super) fn add_own(&mut self, reader: LogReader<'_>, entry: &Entry) -> Result<()> {
+        let log = self.logs.entry(reader.keys.me()).or_default();
+        reader.take(log, entry)
+    }
+
+    /// Names of the next `count` entries of some logs, as far as they can be valid.
+    pub(crate) fn next_names<'m>(
+        &self,
+        members: impl IntoIterator<Item = &'m Member>,
+        count: u64,
+    ) -> Vec<ObjectName> {
+        let next = |member: &Member| {
+            let tip = self.logs.get(&member.id).and_then(|log| log.tip);
+            let from = tip.map_or(0, |tip| tip.seq.saturating_add(1));
+            let end = member.cut.map_or(u64::MAX, |(next, _)| next);
+            let (device, to) = (member.id, from.saturating_add(count).min(end));
+            (from..to).map(move |seq| layout::log_entry(&device, seq))
+        };
+        members.into_iter().flat_map(next).collect()
+    }
+
+    /// Reads logs to their ends, side by side. A log that has grown is likely to have grown by more,
+    /// so ever more of its entries are asked for at once.
+    fn follow(&mut self, reader: LogReader<'_>, mut growing: Vec<&Member>) -> Result<()> {
+        const MOST: u64 = 16;
         let mut all = Vec::new();
-        for member in reader.roster.members() {
-            let log = self.logs.entry(member.id).or_default();
-            while let Some(entry) = reader.next(member, log)? {
-                reader.take(log, &entry)?;
-                all.push(entry);
+        let mut step = 1;
+        while !growing.is_empty() {
+            let io = reader
+                .io
+                .ahead(self.next_names(growing.iter().copied(), step), []);
+            let reader = LogReader { io: &io, ..reader };
+            let mut left = Vec::new();
+            for member in growing {
+                let log = self.logs.entry(member.id).or_default();
+                let mut found = 0;
+                while found < step
+                    && let Some(entry) = reader.next(member, log)?
+                {
+                    reader.take(log, &entry)?;
+                    all.push(entry);
+                    found += 1;
+                }
+                if found == step {
+                    left.push(member);
+                }
             }
+            growing = left;
+            step = (step * 2).min(MOST);
         }
         for Entry { entry, .. } in &all {
             self.must_show_what_was_seen(reader, entry)?;
         }
-        self.must_reach_cuts(reader.roster)?;
-        Ok(all)
+        self.must_reach_cuts(reader.roster)
     }
 
     /// The log of a removed device ends with the entry that its cut names: who cut it had read
@@ -179,6 +250,19 @@ fn is_void(roster: &Roster, device: &DeviceId, seq: u64) -> bool {
 }
 
 impl LogReader<'_> {
+    /// Whether the storage shows the entry that a log, as we know it, ended with.
+    fn still_shows(self, member: &Member, log: &DeviceLog) -> Result<bool> {
+        let Some(tip) = log.tip else {
+            return Ok(true);
+        };
+        if member.cut.is_some_and(|(next, _)| tip.seq >= next) {
+            return Ok(false);
+        }
+        let name = layout::log_entry(&member.id, tip.seq);
+        let shown = self.io.find(&name)?;
+        Ok(shown.is_some_and(|bytes| object_hash(&bytes) == tip.hash))
+    }
+
     /// A log up to the fold from which reading goes on.
     fn begin(self, member: &Member, known: Option<LogPosition>) -> Result<DeviceLog> {
         // A storage may list any number: only what it lists is tried, so that an invented entry

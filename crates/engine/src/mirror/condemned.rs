@@ -21,7 +21,7 @@ use crate::repository::Repository;
 /// # Errors
 /// Those of both storages.
 pub fn delete_condemned(copy: &Repository, from: &Arc<dyn Storage>) -> Result<u64> {
-    let from = Io::new(Arc::clone(from), copy.environment.runtime.clone());
+    let from = Io::new(Arc::clone(from), &copy.environment);
     let condemned = copy.logs.condemned();
     let packs = condemned.packs.iter().map(layout::pack);
     let segments = condemned.segments.iter().map(layout::segment);

@@ -78,8 +78,8 @@ pub fn run(
     mode: Mode,
     monitor: &dyn Monitor,
 ) -> Result<MirrorReport> {
-    let from = Io::new(Arc::clone(from), environment.runtime.clone());
-    let to = Io::new(Arc::clone(to), environment.runtime.clone());
+    let from = Io::new(Arc::clone(from), environment);
+    let to = Io::new(Arc::clone(to), environment);
     crate::repository::read_header(&from)?;
     let there = Listing::of(&to)?;
     let before: BTreeSet<ObjectName> = there.all().map(|listed| listed.name.clone()).collect();

@@ -9,7 +9,8 @@ use ownkey_crypto::{
 };
 use ownkey_storage::Storage;
 
-use super::{Repository, open_known};
+use super::Repository;
+use super::open::open_new;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::format::entry::Event;
@@ -20,7 +21,6 @@ use crate::io::{Created, Io, Outgoing};
 use crate::keyring::Holder;
 use crate::log::Draft;
 use crate::monitor::Monitor;
-use crate::repository::Credential;
 use crate::roster::FORMAT_LEVEL;
 use crate::state::{State, unpin_location};
 
@@ -59,7 +59,7 @@ pub fn init(
     founding: &Founding<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Founded> {
-    let io = Io::new(Arc::clone(storage), environment.runtime.clone());
+    let io = Io::new(Arc::clone(storage), environment);
     let exists = || Error::RepositoryExists(io.location().to_string());
     if io.find(&layout::header())?.is_some() {
         return Err(exists());
@@ -70,14 +70,14 @@ pub fn init(
     let recovery_key = founder.store(&io, founding)?;
     // Whatever was here before is gone: its owner is making a new one in its place.
     unpin_location(environment, io.location())?;
-    let mut repository = open_known(environment, io.clone(), repo, Credential::Device, monitor)?;
+    let mut repository = open_new(environment, io.clone(), repo, monitor)?;
     let first = Draft {
         event: Event::Heartbeat,
         record: None,
         time: environment.clock.now(),
     };
     repository.append(&first)?;
-    if put_header(&io, &header::to_bytes(&repo))? == Created::Existed {
+    if put_header(&io.undisturbed(), &header::to_bytes(&repo))? == Created::Existed {
         unpin_location(environment, io.location())?;
         return Err(exists());
     }

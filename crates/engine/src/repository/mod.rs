@@ -3,26 +3,31 @@
 //! What can be done with one is in the modules named after verbs.
 
 mod found;
+mod open;
 mod unlock;
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use ownkey_crypto::{DeviceId, LocalStateKey, ObjectHash, RepoId};
-use ownkey_storage::{Location, Storage};
+use ownkey_storage::{Location, Operation, RetentionSupport, StorageError, StorageErrorKind};
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::format::cbor;
 use crate::format::entry::{EntryRef, LogPosition};
 use crate::format::record::SnapshotRecord;
-use crate::format::{header, layout};
 use crate::io::Io;
-use crate::keyring::{Holder, Keyring};
-use crate::log::{Appender, Draft, LogReader, Logs};
+use crate::keyring::Keyring;
+use crate::log::{Appender, Draft, KnownLogs, LogReader, Logs, Next};
 use crate::monitor::Monitor;
 use crate::roster::Roster;
-use crate::state::{State, Tips, pin_location};
+use crate::roster::load::{self, Shown};
+use crate::state::{State, Tips, file};
 
 pub use found::{Founded, Founding, PasswordWay, init};
+pub(crate) use open::read_header;
+pub use open::{is_enrolled, open, open_earlier};
 pub use unlock::Credential;
 
 /// A repository whose keys are in memory.
@@ -31,10 +36,20 @@ pub struct Repository {
     pub(crate) io: Io,
     pub(crate) keys: Arc<Keyring>,
     pub(crate) roster: Roster,
+    /// The roster's entries as they were listed.
+    shown: Shown,
     pub(crate) logs: Logs,
     pub(crate) state: State,
     pub(crate) state_key: Arc<LocalStateKey>,
+    /// The tips that this machine keeps.
+    remembered: Option<Tips>,
     me: DeviceId,
+    /// The moment that is shown, if it is not the present.
+    earlier: Option<SystemTime>,
+    /// Whether there is a newer epoch than our keys are of.
+    newer_epoch: bool,
+    /// How long the storage must keep what snapshots need.
+    pub(crate) keep_locked: Option<Duration>,
 }
 
 /// The state of given sources at one time.
@@ -48,94 +63,6 @@ pub struct Snapshot {
     pub at: LogPosition,
     /// What it says of itself.
     pub record: SnapshotRecord,
-}
-
-/// Whether this machine has a key of the repository in `storage`.
-pub fn is_enrolled(environment: &Environment, storage: &Arc<dyn Storage>) -> Result<bool> {
-    let io = Io::new(Arc::clone(storage), environment.runtime.clone());
-    let repo = read_header(&io)?;
-    Ok(State::of(environment, &repo, io.location())
-        .load_device_key()?
-        .is_some())
-}
-
-/// Unlocks the repository in `storage` and compares it with what this machine has seen.
-pub fn open(
-    environment: &Environment,
-    storage: &Arc<dyn Storage>,
-    credential: Credential<'_>,
-    monitor: &dyn Monitor,
-) -> Result<Repository> {
-    let io = Io::new(Arc::clone(storage), environment.runtime.clone());
-    let repo = read_header(&io)?;
-    open_known(environment, io, repo, credential, monitor)
-}
-
-/// Unlocks repository `repo`, whatever its header says: a new one has none yet.
-fn open_known(
-    environment: &Environment,
-    io: Io,
-    repo: RepoId,
-    credential: Credential<'_>,
-    monitor: &dyn Monitor,
-) -> Result<Repository> {
-    let state = State::of(environment, &repo, io.location());
-    let seed = unlock::seed(&io, &repo, &state, credential)?;
-    let state_key = Arc::new(LocalStateKey::from_seed(&seed));
-    let holder = Holder::new(&seed, Arc::clone(&environment.random));
-    let (keys, roster) = unlock::keys(&io, repo, holder, monitor)?;
-    let me = keys.me();
-    let remembered = state.load_tips(&state_key, &me.to_string())?;
-    if let Some(tips) = &remembered {
-        must_extend(&roster, tips)?;
-    }
-    let logs = Logs::load(
-        LogReader {
-            io: &io,
-            keys: &keys,
-            roster: &roster,
-        },
-        remembered.as_ref(),
-    )?;
-    let has_written = logs.of(&me).is_some_and(|log| log.tip.is_some());
-    if remembered.is_none() && has_written && matches!(credential, Credential::Device) {
-        monitor.note(&format!(
-            "this machine writes here and remembers nothing of {}: whether the storage was rolled back can only be \
-             told by comparing with another device",
-            io.location()
-        ));
-    }
-    pin_location(environment, io.location(), &repo)?;
-    let repository = Repository {
-        environment: environment.clone(),
-        io,
-        keys: Arc::new(keys),
-        roster,
-        logs,
-        state,
-        state_key,
-        me,
-    };
-    repository.remember(remembered.as_ref())?;
-    Ok(repository)
-}
-
-fn must_extend(roster: &Roster, remembered: &Tips) -> Result<()> {
-    use crate::error::Lie;
-    if roster.contains(&remembered.roster) {
-        Ok(())
-    } else if roster.position().n < remembered.roster.n {
-        Err(Lie::RosterRolledBack(remembered.roster.n).into())
-    } else {
-        Err(Lie::RosterForked(remembered.roster.n).into())
-    }
-}
-
-pub(crate) fn read_header(io: &Io) -> Result<RepoId> {
-    match io.find(&layout::header())? {
-        Some(bytes) => Ok(header::parse(&bytes)?),
-        None => Err(Error::NoRepository(io.location().to_string())),
-    }
 }
 
 impl Repository {
@@ -157,6 +84,38 @@ impl Repository {
     /// The identity that opened it.
     pub fn me(&self) -> DeviceId {
         self.me
+    }
+
+    /// The moment that is shown, if it is not the present: then nothing can be written.
+    pub fn earlier(&self) -> Option<SystemTime> {
+        self.earlier
+    }
+
+    /// From now on, whatever a new snapshot needs is locked in the storage for at least `period`,
+    /// counted from the beginning of the run: extended if need be, after the snapshot is confirmed.
+    ///
+    /// # Errors
+    /// `Unsupported` where the storage cannot lock objects.
+    pub fn keep_locked(&mut self, period: Duration) -> Result<()> {
+        if self.io.capabilities().retention == RetentionSupport::None {
+            let kind = StorageErrorKind::Unsupported;
+            let error = StorageError::new(kind, Operation::ExtendRetention, self.location());
+            return Err(error
+                .saying("it cannot lock objects against deletion")
+                .into());
+        }
+        self.keep_locked = Some(period);
+        Ok(())
+    }
+
+    /// Refuses to go on where nothing may be written: an earlier state is shown, or our keys are those
+    /// of an earlier epoch, which others may have been removed from.
+    pub(crate) fn must_be_writable(&self) -> Result<()> {
+        match self.earlier {
+            Some(_) => Err(Error::EarlierState),
+            None if self.newer_epoch => Err(Error::NoGrant),
+            None => Ok(()),
+        }
     }
 
     /// The newest entry of the own log; what a kit pins.
@@ -234,49 +193,127 @@ impl Repository {
 
     /// Puts an entry at the end of the own log and remembers it.
     pub(crate) fn append(&mut self, draft: &Draft) -> Result<LogPosition> {
+        self.put(draft, Next::Nothing).map(|(at, _)| at)
+    }
+
+    /// Puts an entry, and then reads the roster and every log but the own one once more: the look of
+    /// docs/design.md. Whoever adds to the own log behind this entry has read it, so nothing there
+    /// can contradict it unseen.
+    pub(crate) fn append_and_look(
+        &mut self,
+        draft: &Draft,
+        monitor: &dyn Monitor,
+    ) -> Result<LogPosition> {
+        let roster = self.roster.clone();
+        let (at, io) = self.put(draft, Next::Look(&roster))?;
+        self.look(&io, monitor)?;
+        Ok(at)
+    }
+
+    /// Puts an entry, and then reads the roster once more, and the logs if it has changed: who was
+    /// removed acknowledges nothing.
+    pub(crate) fn append_unless_removed(
+        &mut self,
+        draft: &Draft,
+        monitor: &dyn Monitor,
+    ) -> Result<LogPosition> {
+        let (at, io) = self.put(draft, Next::Roster)?;
+        match self.look_at_roster(&io, monitor)? {
+            Seen::Same => {}
+            Seen::Changed => self.look(&self.io.clone(), monitor)?,
+        }
+        Ok(at)
+    }
+
+    fn put(&mut self, draft: &Draft, next: Next<'_>) -> Result<(LogPosition, Io)> {
+        self.must_be_writable()?;
         let appender = Appender {
             io: &self.io,
             keys: &self.keys,
             roster: &self.roster,
         };
-        let at = appender.append(&mut self.logs, draft)?;
-        self.remember(None)?;
-        Ok(at)
+        let put = appender.append(&mut self.logs, draft, next)?;
+        self.remember()?;
+        Ok(put)
     }
 
-    /// Reads the roster and every log once more: the look of docs/design.md.
-    pub(crate) fn look(&mut self, monitor: &dyn Monitor) -> Result<()> {
-        let keys = &self.keys;
-        let fresh = unlock::roster_again(&self.io, keys, monitor)?;
-        let known = Tips {
-            roster: self.roster.position(),
-            logs: std::collections::BTreeMap::new(),
+    /// `io` may have answers on their way that were asked for when the look began.
+    fn look(&mut self, io: &Io, monitor: &dyn Monitor) -> Result<()> {
+        // Logs must not be older than the roster that says which they are and where they end: what
+        // was on its way counts only if the roster is the one we had.
+        let io = match self.look_at_roster(io, monitor)? {
+            Seen::Same => io.clone(),
+            Seen::Changed => self.io.clone(),
         };
-        must_extend(&fresh, &known)?;
+        self.logs.refresh_others(LogReader {
+            io: &io,
+            keys: &self.keys,
+            roster: &self.roster,
+        })?;
+        self.remember()
+    }
+
+    /// Reads what another run on this machine has stored since this repository was opened, if one has.
+    pub(crate) fn catch_up(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        let remembered = self
+            .state
+            .load_tips(&self.state_key, &self.me.to_string())?;
+        if remembered == Some(self.tips()) {
+            return Ok(());
+        }
+        self.logs.refresh_own(LogReader {
+            io: &self.io,
+            keys: &self.keys,
+            roster: &self.roster,
+        })?;
+        self.look(&self.io.clone(), monitor)
+    }
+
+    fn look_at_roster(&mut self, io: &Io, monitor: &dyn Monitor) -> Result<Seen> {
+        let shown = load::list(io, monitor)?;
+        if shown == self.shown {
+            return Ok(Seen::Same);
+        }
+        let fresh = unlock::roster_again(&self.io, &self.keys, &shown, monitor)?;
+        open::must_extend(&fresh, &self.roster.position())?;
         // Who was removed writes nothing more: others are about to cut its log.
         if fresh.standing(&self.me).is_none() {
             return Err(Error::NoGrant);
         }
         self.roster = fresh;
-        let reader = LogReader {
-            io: &self.io,
-            keys: &self.keys,
-            roster: &self.roster,
-        };
-        self.logs.refresh(reader)?;
-        self.remember(None)
+        self.shown = shown;
+        Ok(Seen::Changed)
     }
 
-    /// Keeps the newest entries seen, unless `known` says they are kept already.
-    fn remember(&self, known: Option<&Tips>) -> Result<()> {
-        let tips = Tips {
+    fn tips(&self) -> Tips {
+        Tips {
             roster: self.roster.position(),
             logs: self.logs.tips(),
-        };
-        if known == Some(&tips) {
+        }
+    }
+
+    /// Keeps the newest entries seen, and what they add up to. What was seen of an earlier state is
+    /// older than what is known.
+    fn remember(&mut self) -> Result<()> {
+        let tips = self.tips();
+        if self.earlier.is_some() || self.remembered.as_ref() == Some(&tips) {
             return Ok(());
         }
-        self.state
-            .store_tips(&self.state_key, &self.me.to_string(), &tips)
+        let who = self.me.to_string();
+        self.state.store_tips(&self.state_key, &who, &tips)?;
+        self.remembered = Some(tips);
+        let known = KnownLogs::of(self.keys.granted(), &self.roster, &self.logs);
+        let name = self.keys.identity.public().grant_name(&self.keys.repo);
+        file::write_authentic(
+            &self.state.logs_path(&name),
+            &self.state_key,
+            &cbor::encode(&known),
+        )
     }
+}
+
+/// What a second reading of the roster showed.
+enum Seen {
+    Same,
+    Changed,
 }

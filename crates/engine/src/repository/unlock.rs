@@ -7,14 +7,14 @@ use ownkey_crypto::{
 };
 use ownkey_storage::Location;
 
-use crate::error::{Error, Lie, Result};
+use crate::error::{Class, Error, Lie, Result};
 use crate::format::entry::RosterPosition;
 use crate::format::layout::{self, Object};
 use crate::io::Io;
 use crate::keyring::{Holder, Keyring};
 use crate::monitor::Monitor;
 use crate::roster::Roster;
-use crate::roster::load::{self, Verifier};
+use crate::roster::load::{self, Shown, Verifier};
 use crate::state::State;
 
 /// What opens a repository.
@@ -98,21 +98,45 @@ pub(crate) fn slots(io: &Io) -> Result<Vec<(ObjectHash, Vec<u8>)>> {
     Ok(slots)
 }
 
-/// The keys of the identity grown from `seed`, and the roster that vouches for them.
+/// What an identity opens.
+pub(super) struct Unlocked {
+    pub(super) keys: Keyring,
+    pub(super) roster: Roster,
+    pub(super) shown: Shown,
+    /// Whether the storage holds entries of an epoch this identity has no grant for.
+    pub(super) newer_epoch: bool,
+}
+
+/// The keys of an identity, and the roster that vouches for them. `known` is the epoch of its newest
+/// grant as far as this machine knows; the roster tells whether there is a newer one.
 pub(super) fn keys(
     io: &Io,
     repo: RepoId,
     holder: Holder,
+    known: Option<Epoch>,
     monitor: &dyn Monitor,
-) -> Result<(Keyring, Roster)> {
-    let unchecked = newest_grant(io, &repo, &holder.identity)?;
-    let roster_keys = unchecked.roster_keys();
-    let verifier = Verifier {
-        repo,
-        keys: &roster_keys,
-        id_of: &|identity: &PublicIdentity| unchecked.device_id(identity),
+) -> Result<Unlocked> {
+    let shown = load::list(io, monitor)?;
+    let under = |unchecked: &UncheckedGrant| {
+        let roster_keys = unchecked.roster_keys();
+        let verifier = Verifier {
+            repo,
+            keys: &roster_keys,
+            id_of: &|identity: &PublicIdentity| unchecked.device_id(identity),
+        };
+        load::load(io, &verifier, &shown, monitor)
     };
-    let loaded = load::load(io, &verifier, monitor)?;
+    let mut unchecked = match known.map(|epoch| grant_of(io, &repo, &holder.identity, epoch)) {
+        Some(Ok(grant)) => grant,
+        Some(Err(error)) if error.class() != Class::Damage => return Err(error),
+        // Perhaps there is another one.
+        _ => newest_grant(io, &repo, &holder.identity)?,
+    };
+    let mut loaded = under(&unchecked)?;
+    if loaded.newer_epoch && known.is_some() {
+        unchecked = newest_grant(io, &repo, &holder.identity)?;
+        loaded = under(&unchecked)?;
+    }
     if loaded.newer_epoch {
         monitor.note(
             "the roster has entries this identity cannot read: it was removed, or the storage hides its newest key grant",
@@ -123,8 +147,19 @@ pub(super) fn keys(
     if loaded.roster.standing(&me).is_none() {
         return Err(Error::NoGrant);
     }
-    let keyring = Keyring::unlock(repo, holder, &grant, &loaded.roster)?;
-    Ok((keyring, loaded.roster))
+    let keys = Keyring::unlock(repo, holder, &grant, &loaded.roster)?;
+    Ok(Unlocked {
+        keys,
+        roster: loaded.roster,
+        shown,
+        newer_epoch: loaded.newer_epoch,
+    })
+}
+
+fn grant_of(io: &Io, repo: &RepoId, me: &Identity, epoch: Epoch) -> Result<UncheckedGrant> {
+    let name = layout::grant(&me.public().grant_name(repo), epoch);
+    let bytes = io.get(&name)?;
+    UncheckedGrant::open(&bytes, repo, epoch, me).map_err(|source| Error::Object { name, source })
 }
 
 /// The newest grant under our name that opens; others may be older, or not ours at all.
@@ -139,10 +174,9 @@ fn newest_grant(io: &Io, repo: &RepoId, me: &Identity) -> Result<UncheckedGrant>
     epochs.sort_unstable();
     let mut failure = Error::NoGrant;
     for epoch in epochs.into_iter().rev() {
-        let name = layout::grant(&name, epoch);
-        match UncheckedGrant::open(&io.get(&name)?, repo, epoch, me) {
-            Ok(grant) => return Ok(grant),
-            Err(source) => failure = Error::Object { name, source },
+        match grant_of(io, repo, me, epoch) {
+            Err(object @ Error::Object { .. }) => failure = object,
+            outcome => return outcome,
         }
     }
     Err(failure)
@@ -162,7 +196,12 @@ fn checked(unchecked: UncheckedGrant, roster: &Roster) -> Result<Grant> {
 }
 
 /// The roster as the storage shows it now, to keys that are unlocked already.
-pub(super) fn roster_again(io: &Io, keyring: &Keyring, monitor: &dyn Monitor) -> Result<Roster> {
+pub(super) fn roster_again(
+    io: &Io,
+    keyring: &Keyring,
+    shown: &Shown,
+    monitor: &dyn Monitor,
+) -> Result<Roster> {
     let keys = keyring.current_log()?.roster_keys();
     let id_of = |identity: &PublicIdentity| keyring.names.device_id(identity);
     let loaded = load::load(
@@ -172,6 +211,7 @@ pub(super) fn roster_again(io: &Io, keyring: &Keyring, monitor: &dyn Monitor) ->
             keys,
             id_of: &id_of,
         },
+        shown,
         monitor,
     )?;
     if loaded.newer_epoch {

@@ -179,7 +179,7 @@ fn fetch_packs<'w>(
             }
             continue;
         }
-        fetch_ranges(restorer, pack, &frames, &range, to_write);
+        fetch_ranges(restorer, (place, pack), &frames, &range, to_write);
     }
 }
 
@@ -210,7 +210,7 @@ fn fetch_whole(restorer: &Restorer<'_>, place: Place, pack: &PackEntry) -> Optio
 /// The frames in runs: those whose aligned ranges touch are one request.
 fn fetch_ranges<'w>(
     restorer: &Restorer<'_>,
-    pack: &PackEntry,
+    (place, pack): (Place, &PackEntry),
     frames: &[&'w [Want]],
     range: &dyn Fn(&[Want]) -> Range<u64>,
     to_write: &Sender<Work<'w>>,
@@ -233,7 +233,7 @@ fn fetch_ranges<'w>(
         if restorer.is_stopped() {
             return;
         }
-        let fetched = match restorer.browser.chunks.aligned(pack, &run) {
+        let fetched = match restorer.browser.chunks.aligned(place.pack, pack, &run) {
             Ok((start, bytes)) => {
                 restorer
                     .monitor

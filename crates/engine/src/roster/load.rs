@@ -6,6 +6,7 @@ use ownkey_crypto::{
     DeviceId, Epoch, ObjectHash, Opened, PublicIdentity, RepoId, RosterKeys, Signature, Signed,
     Unverified, object_hash, peek_epoch,
 };
+use ownkey_storage::ObjectName;
 
 use super::Roster;
 use crate::error::{Error, Lie, Result};
@@ -44,16 +45,32 @@ pub(crate) struct Loaded {
     pub(crate) newer_epoch: bool,
 }
 
-/// Reads and verifies the whole roster.
-pub(crate) fn load(io: &Io, verifier: &Verifier<'_>, monitor: &dyn Monitor) -> Result<Loaded> {
+/// The entries that the storage shows, by number and hash. Two equal ones make equal rosters.
+pub(crate) type Shown = Vec<(u32, ObjectHash)>;
+
+/// Reads and verifies all of the roster.
+pub(crate) fn load(
+    io: &Io,
+    verifier: &Verifier<'_>,
+    shown: &Shown,
+    monitor: &dyn Monitor,
+) -> Result<Loaded> {
     let newest = verifier.keys.epoch();
     let mut by_epoch: BTreeMap<Epoch, Vec<(u32, ObjectHash, Vec<u8>)>> = BTreeMap::new();
-    for (n, hash) in list(io, monitor)? {
-        let name = layout::roster_entry(n, &hash);
-        let bytes = io.get(&name)?;
-        if bytes.len() as u64 > ENTRY_LIMIT || object_hash(&bytes) != hash {
+    let names: Vec<ObjectName> = shown
+        .iter()
+        .map(|(n, hash)| layout::roster_entry(*n, hash))
+        .collect();
+    let mut entries = shown.iter();
+    io.find_each(&names, |name, bytes| {
+        let (Some((n, hash)), Some(bytes)) = (entries.next(), bytes) else {
+            return Err(Error::Damage {
+                what: format!("roster entry {name}"),
+            });
+        };
+        if bytes.len() as u64 > ENTRY_LIMIT || object_hash(&bytes) != *hash {
             return Err(Error::Object {
-                name,
+                name: name.clone(),
                 source: ownkey_crypto::OpenError::NotAuthentic,
             });
         }
@@ -61,10 +78,11 @@ pub(crate) fn load(io: &Io, verifier: &Verifier<'_>, monitor: &dyn Monitor) -> R
             Ok((_, epoch)) => by_epoch
                 .entry(epoch)
                 .or_default()
-                .push((n, hash, bytes.to_vec())),
+                .push((*n, *hash, bytes.to_vec())),
             Err(_) => monitor.note(&format!("{name} is not of this repository and is ignored")),
         }
-    }
+        Ok(())
+    })?;
     let newer_epoch = by_epoch
         .last_key_value()
         .is_some_and(|(epoch, _)| *epoch > newest);
@@ -78,7 +96,7 @@ pub(crate) fn load(io: &Io, verifier: &Verifier<'_>, monitor: &dyn Monitor) -> R
 
 /// The entries the storage shows. Whoever writes there can add objects, so what no member could
 /// have made is not read, and what would fill the memory is refused.
-fn list(io: &Io, monitor: &dyn Monitor) -> Result<Vec<(u32, ObjectHash)>> {
+pub(crate) fn list(io: &Io, monitor: &dyn Monitor) -> Result<Shown> {
     let mut entries = Vec::new();
     let mut bytes = 0;
     for object in io.list(&layout::roster())? {

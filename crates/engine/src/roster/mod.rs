@@ -232,6 +232,11 @@ impl Roster {
         }
     }
 
+    /// Every entry that is followed, from the first.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u32, ObjectHash)> {
+        (0u32..).zip(self.chain.iter().copied())
+    }
+
     /// Whether `position` is an entry of this roster.
     pub fn contains(&self, position: &RosterPosition) -> bool {
         self.chain.get(position.n as usize) == Some(&position.hash)

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ownkey_crypto::{IdentitySeed, LocalStateKey, RepoId, object_hash};
+use ownkey_crypto::{GrantName, IdentitySeed, LocalStateKey, RepoId, object_hash};
 use ownkey_storage::Location;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -123,6 +123,11 @@ impl State {
         file::write_authentic(&self.tips_path(who), key, &tips.encode())
     }
 
+    /// Where the identity with the grants of this name keeps what it knows of the logs.
+    pub(crate) fn logs_path(&self, who: &GrantName) -> PathBuf {
+        self.location.join(format!("logs-{who}"))
+    }
+
     fn tips_path(&self, who: &str) -> PathBuf {
         self.location.join(format!("tips-{who}"))
     }
@@ -160,6 +165,13 @@ pub(crate) fn unpin_location(environment: &Environment, location: &Location) -> 
         }
         _ => Ok(()),
     }
+}
+
+/// Which repository was at `location`, as far as this machine knows.
+pub(crate) fn pinned(environment: &Environment, location: &Location) -> Result<Option<RepoId>> {
+    let pin = file::read_bounded(&location_pin(environment, location), 64)?;
+    let text = pin.and_then(|bytes| String::from_utf8(bytes).ok());
+    Ok(text.and_then(|text| RepoId::parse(&text).ok()))
 }
 
 fn location_pin(environment: &Environment, location: &Location) -> PathBuf {

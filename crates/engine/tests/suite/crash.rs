@@ -289,11 +289,11 @@ const KINDS: [(StorageErrorKind, Class); 5] = [
 fn every_operation_of_a_backup_may_fail_once_in_every_way() {
     let mut failed = 0;
     for (kind, class) in KINDS {
-        let case = Case::new(908);
-        case.init().unwrap();
-        case.backup().unwrap();
         for number in 0.. {
-            // Something is new each time, so that there is something to store.
+            let case = Case::new(908);
+            case.init().unwrap();
+            case.backup().unwrap();
+            // Something is new, so that there is something to store.
             write(
                 &case.source.join("docs/letter"),
                 format!("the content of letter {number}").as_bytes(),
@@ -314,14 +314,14 @@ fn every_operation_of_a_backup_may_fail_once_in_every_way() {
                 }
                 Ok(snapshot) => case.assert_restores(snapshot, copy(&case.source).path()),
             }
+            let snapshot = case.backup().unwrap();
+            case.assert_restores(snapshot, copy(&case.source).path());
+            case.assert_sound();
             if !came {
                 assert!(number > 15, "{number} operations");
                 break;
             }
         }
-        let snapshot = case.backup().unwrap();
-        case.assert_restores(snapshot, copy(&case.source).path());
-        case.assert_sound();
     }
     println!("{failed} backups that one failing operation ended");
 }

@@ -1,5 +1,6 @@
 //! The engine through its public face, over storages in memory and real trees of files.
 
+mod as_of;
 mod attacks;
 mod backup;
 mod browse;
@@ -8,10 +9,13 @@ mod case;
 mod check;
 mod copy;
 mod crash;
+mod gate;
 mod hook;
 mod logs;
 mod look;
 mod mirror;
 mod mutations;
+mod requests;
 mod restore;
+mod retention;
 mod world;

@@ -451,7 +451,7 @@ fn a_storage_that_is_gone_ends_the_restore_with_its_error() {
     let kind = ownkey_storage::StorageErrorKind::Unavailable;
     faulty.arm(ownkey_testkit::Fault {
         aftermath: ownkey_testkit::Aftermath::Down,
-        ..ownkey_testkit::Fault::once(ownkey_testkit::Step::Read, 2, kind)
+        ..ownkey_testkit::Fault::once(ownkey_testkit::Step::Read, 1, kind)
     });
     let target = case.world.path("target");
     let ended = restore::run(

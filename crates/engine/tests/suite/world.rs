@@ -111,6 +111,7 @@ impl World {
         let folder = tempfile::tempdir_in(parent).expect("a temporary folder");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            .enable_time()
             .build()
             .expect("a runtime");
         let clock = Arc::<TestClock>::default();
@@ -120,6 +121,7 @@ impl World {
             state: folder.path().join("state"),
             cache: folder.path().join("cache"),
             runtime: runtime.handle().clone(),
+            stop: Arc::new(|| false),
         };
         Self {
             folder,

@@ -103,6 +103,7 @@ fn entries_of_one_device_that_differ_in_two_views_are_a_fork_that_names_the_plac
     let replaced = ownkey_engine::format::layout::log_entry(&device, first.seq);
     let bytes = get(&scene.storage, &replaced);
     scene.serve(&ours);
+    scene.forget_logs();
     scene.lying.tell(Lie::Plant(replaced, bytes));
     assert_eq!(
         scene.attempt().caught(),

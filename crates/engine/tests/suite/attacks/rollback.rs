@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ownkey_engine::check::{self, ReadData};
 use ownkey_engine::repository::{self, Credential};
 use ownkey_engine::{Class, Error, Lie as Caught};
 use ownkey_storage::{MemoryStorage, ObjectName};
@@ -42,6 +43,7 @@ fn yesterdays_bucket_is_a_rollback_that_names_the_entry_seen() {
 fn a_bucket_emptied_or_without_any_single_entry_is_caught() {
     let scene = Scene::new(201);
     scene.backup();
+    scene.forget_logs();
     let me = scene.forger().me();
     let names = entries(&scene);
     let newest = names.len() as u64 - 1;
@@ -63,6 +65,32 @@ fn a_bucket_emptied_or_without_any_single_entry_is_caught() {
         scene.attempt().refused(Class::NoRepository),
         Error::NoRepository(_)
     ));
+}
+
+#[test]
+fn an_entry_before_the_one_a_machine_ended_with_is_missed_by_check() {
+    let scene = Scene::new(218);
+    scene.backup();
+    let names = entries(&scene);
+    let (newest, earlier) = names.split_last().unwrap();
+    scene.lying.tell(Lie::Hide(newest.clone()));
+    assert!(matches!(
+        scene.attempt().caught(),
+        Caught::LogRolledBack { .. }
+    ));
+    for hidden in earlier {
+        scene.lying.repent();
+        scene.lying.tell(Lie::Hide(hidden.clone()));
+        // What this machine has read once it does not read again, and loses nothing.
+        scene.attempt().complete();
+        let repository = scene.open().unwrap();
+        let report = check::run(&repository, ReadData::No, &scene.world.monitor).unwrap();
+        let lies = report.findings.iter().map(|finding| finding.class);
+        assert!(
+            lies.into_iter().any(|class| class == Class::StorageLied),
+            "without {hidden}"
+        );
+    }
 }
 
 #[test]
@@ -167,6 +195,7 @@ fn an_old_entry_under_a_new_number_is_not_signed_there() {
 fn an_entry_replaced_changed_or_cut_is_not_signed_there() {
     let scene = Scene::new(206);
     scene.backup();
+    scene.forget_logs();
     let me = scene.forger().me();
     let names = entries(&scene);
     for (seq, name) in names.iter().enumerate() {
@@ -267,12 +296,12 @@ fn another_repository_in_the_old_place_is_another_repository() {
     let scene = Scene::new(210);
     let other = Scene::new(211);
     scene.serve(&other.dump());
-    // This machine has no key of it: nothing of the other repository is believed.
+    // Nothing of the other repository is believed: the place is remembered.
     assert!(matches!(
-        scene.attempt().refused(Class::WrongCredential),
-        Error::NotEnrolled(_)
+        scene.attempt().caught(),
+        Caught::OtherRepository { .. }
     ));
-    // Also when a credential opens it: the place is remembered.
+    // Also when a credential opens it.
     let opened = repository::open(
         &scene.world.environment,
         &scene.storage,
@@ -293,8 +322,8 @@ fn a_header_of_another_repository_is_caught_by_the_roster() {
     let foreign = other.dump().get(&header).unwrap().clone();
     scene.lying.tell(Lie::Plant(header.clone(), foreign));
     assert!(matches!(
-        scene.attempt().refused(Class::WrongCredential),
-        Error::NotEnrolled(_)
+        scene.attempt().caught(),
+        Caught::OtherRepository { .. }
     ));
     let (_, opened) = scene.newcomer(9212);
     // Every slot says which repository it is of.

@@ -115,6 +115,15 @@ impl Scene {
         self.world.backup(&mut repository, &self.source);
     }
 
+    /// Takes away what saves this machine reading logs again; what it has seen it still remembers.
+    pub(crate) fn forget_logs(&self) {
+        for path in state(&self.world).into_keys() {
+            if path.to_string_lossy().contains("/logs-") {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
     pub(crate) fn forger(&self) -> Forger {
         Forger::of_device(&self.world, &self.storage)
     }

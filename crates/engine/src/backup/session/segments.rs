@@ -1,0 +1,61 @@
+//! The index of what a run has stored: written after the packs, and before the entry that names it.
+
+use ownkey_crypto::{ObjectHash, Sealed};
+
+use super::Session;
+use crate::error::Result;
+use crate::format::layout;
+use crate::format::segment::{self, IndexedPack};
+use crate::io::Outgoing;
+use crate::monitor::Figure;
+
+/// Body of a segment at which the next one begins.
+const SEGMENT_TARGET: usize = 8 << 20;
+
+impl Session<'_> {
+    /// Stores the index of packs that are durable.
+    pub(super) fn store_index(&mut self, packs: &[IndexedPack]) -> Result<()> {
+        self.packs += packs.len() as u64;
+        self.stored_bytes += packs.iter().map(|pack| u64::from(pack.length)).sum::<u64>();
+        self.relied.packs.extend(packs.iter().map(|pack| pack.name));
+        self.fresh
+            .extend(packs.iter().map(|pack| layout::pack(&pack.name)));
+        let mut segments = Vec::new();
+        let mut rest = packs;
+        while !rest.is_empty() {
+            let (now, later) = split_segment(rest);
+            segments.push(self.seal_segment(now)?);
+            rest = later;
+        }
+        let stored = segments.iter().map(|(hash, _)| *hash).collect::<Vec<_>>();
+        let objects = segments
+            .into_iter()
+            .map(|(hash, sealed)| (layout::segment(&hash), Outgoing::Object(sealed)));
+        self.repository.io.create_all(objects)?;
+        self.fresh.extend(stored.iter().map(layout::segment));
+        self.relied.segments.extend(&stored);
+        self.unnamed.extend(stored);
+        Ok(())
+    }
+
+    fn seal_segment(&mut self, packs: &[IndexedPack]) -> Result<(ObjectHash, Sealed)> {
+        let keys = &self.repository.keys;
+        let sealed = keys
+            .writer()
+            .seal_segment(&segment::encode(packs), &keys.hedge)?;
+        let length = sealed.len() as u64;
+        self.stored_bytes += length;
+        self.monitor.count(Figure::BytesUploaded, length);
+        Ok((sealed.hash(), sealed))
+    }
+}
+
+/// The packs of the next segment, and the rest.
+fn split_segment(packs: &[IndexedPack]) -> (&[IndexedPack], &[IndexedPack]) {
+    let mut length = 0;
+    let full = packs.iter().position(|pack| {
+        length += segment::encoded_length(pack);
+        length >= SEGMENT_TARGET
+    });
+    packs.split_at(full.map_or(packs.len(), |last| last + 1))
+}

@@ -1,0 +1,217 @@
+//! Opening a repository: from its place and a credential to keys, roster and logs.
+//!
+//! Promise: what a machine does every day waits for the storage few times in a row. What it will
+//! want to read, as far as it knows that, is asked for at once; the order in which answers are
+//! believed stays that of docs/design.md.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use ownkey_crypto::{LocalStateKey, RepoId};
+use ownkey_storage::{AsOf, Storage};
+
+use super::Repository;
+use super::unlock::{self, Credential};
+use crate::environment::Environment;
+use crate::error::{Error, Lie, Result};
+use crate::format::cbor::{self, Record};
+use crate::format::entry::RosterPosition;
+use crate::format::{header, layout};
+use crate::io::Io;
+use crate::keyring::Holder;
+use crate::log::{KnownLogs, LogReader, Logs};
+use crate::monitor::Monitor;
+use crate::roster::Roster;
+use crate::state::{State, file, pin_location, pinned};
+
+/// Whether this machine has a key of the repository in `storage`.
+pub fn is_enrolled(environment: &Environment, storage: &Arc<dyn Storage>) -> Result<bool> {
+    let io = Io::new(Arc::clone(storage), environment);
+    let repo = match pinned(environment, io.location())? {
+        Some(repo) => repo,
+        None => read_header(&io)?,
+    };
+    let state = State::of(environment, &repo, io.location());
+    Ok(state.load_device_key()?.is_some())
+}
+
+/// Unlocks the repository in `storage` and compares it with what this machine has seen.
+pub fn open(
+    environment: &Environment,
+    storage: &Arc<dyn Storage>,
+    credential: Credential<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Repository> {
+    let io = Io::new(Arc::clone(storage), environment);
+    let (repo, header) = match (pinned(environment, io.location())?, credential) {
+        // Asked for together with everything else, and compared before anything is believed.
+        (Some(repo), Credential::Device) => (repo, Header::Expected),
+        _ => (read_header(&io)?, Header::Settled),
+    };
+    let opening = Opening {
+        environment,
+        io,
+        earlier: None,
+        monitor,
+    };
+    opening.run(repo, header, credential)
+}
+
+/// Unlocks a repository as it was at the moment that `storage` shows. Everything is verified as usual
+/// but for what this machine has seen since; nothing is remembered, and nothing can be written.
+pub fn open_earlier(
+    environment: &Environment,
+    storage: &Arc<AsOf>,
+    credential: Credential<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Repository> {
+    let earlier = Some(storage.moment());
+    let io = Io::new(Arc::<AsOf>::clone(storage), environment);
+    let repo = read_header(&io)?;
+    let opening = Opening {
+        environment,
+        io,
+        earlier,
+        monitor,
+    };
+    opening.run(repo, Header::Settled, credential)
+}
+
+/// Unlocks repository `repo`, whatever its header says: a new one has none yet.
+pub(super) fn open_new(
+    environment: &Environment,
+    io: Io,
+    repo: RepoId,
+    monitor: &dyn Monitor,
+) -> Result<Repository> {
+    let opening = Opening {
+        environment,
+        io,
+        earlier: None,
+        monitor,
+    };
+    opening.run(repo, Header::Settled, Credential::Device)
+}
+
+/// Whether it is known what the header says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Header {
+    Settled,
+    /// It should say what it said before.
+    Expected,
+}
+
+/// Where, and which state of it.
+struct Opening<'a> {
+    environment: &'a Environment,
+    io: Io,
+    earlier: Option<SystemTime>,
+    monitor: &'a dyn Monitor,
+}
+
+impl Opening<'_> {
+    fn run(self, repo: RepoId, header: Header, credential: Credential<'_>) -> Result<Repository> {
+        let (environment, monitor, now) = (self.environment, self.monitor, self.earlier.is_none());
+        let state = State::of(environment, &repo, self.io.location());
+        let seed = match unlock::seed(&self.io, &repo, &state, credential) {
+            // Perhaps what is there now is another repository, and this machine has a key of it.
+            Err(Error::NotEnrolled(_)) if header == Header::Expected => {
+                return self.settled(credential);
+            }
+            seed => seed?,
+        };
+        let state_key = Arc::new(LocalStateKey::from_seed(&seed));
+        let holder = Holder::new(&seed, Arc::clone(&environment.random));
+        let grants = holder.identity.public().grant_name(&repo);
+        let known = match now {
+            true => known_logs(&state.logs_path(&grants), &state_key),
+            false => KnownLogs::default(),
+        };
+        let grant = known.epoch.map(|epoch| layout::grant(&grants, epoch));
+        let head = (header == Header::Expected).then(layout::header);
+        let first = head.into_iter().chain(grant).chain(known.names());
+        let io = self.io.ahead(first, [layout::roster()]);
+        if header == Header::Expected {
+            pin_location(environment, io.location(), &read_header(&io)?)?;
+        }
+        let unlock::Unlocked {
+            keys,
+            roster,
+            shown,
+            newer_epoch,
+        } = unlock::keys(&io, repo, holder, known.epoch, monitor)?;
+        let me = keys.me();
+        let remembered = match now {
+            true => state.load_tips(&state_key, &me.to_string())?,
+            false => None,
+        };
+        if let Some(tips) = &remembered {
+            must_extend(&roster, &tips.roster)?;
+        }
+        let reader = LogReader {
+            io: &io,
+            keys: &keys,
+            roster: &roster,
+        };
+        let logs = Logs::load(reader, remembered.as_ref(), known)?;
+        let has_written = logs.of(&me).is_some_and(|log| log.tip.is_some());
+        let is_device = matches!(credential, Credential::Device);
+        if now && remembered.is_none() && has_written && is_device {
+            monitor.note(&format!(
+                "this machine writes here and remembers nothing of {}: whether the storage was rolled back can only be \
+                 told by comparing with another device",
+                io.location()
+            ));
+        }
+        if now {
+            pin_location(environment, io.location(), &repo)?;
+        }
+        let mut repository = Repository {
+            environment: environment.clone(),
+            io: self.io,
+            keys: Arc::new(keys),
+            roster,
+            shown,
+            logs,
+            state,
+            state_key,
+            remembered,
+            me,
+            earlier: self.earlier,
+            newer_epoch,
+            keep_locked: None,
+        };
+        repository.remember()?;
+        Ok(repository)
+    }
+
+    fn settled(self, credential: Credential<'_>) -> Result<Repository> {
+        let repo = read_header(&self.io)?;
+        self.run(repo, Header::Settled, credential)
+    }
+}
+
+/// What was kept of the logs; nothing if that was lost, or is not ours.
+fn known_logs(path: &std::path::Path, key: &LocalStateKey) -> KnownLogs {
+    let read = file::read_authentic(path, key, KnownLogs::LIMIT as u64);
+    let bytes = read.ok().flatten();
+    let known = bytes.and_then(|bytes| cbor::decode_claim(&bytes).ok());
+    known.unwrap_or_default()
+}
+
+pub(super) fn must_extend(roster: &Roster, remembered: &RosterPosition) -> Result<()> {
+    if roster.contains(remembered) {
+        Ok(())
+    } else if roster.position().n < remembered.n {
+        Err(Lie::RosterRolledBack(remembered.n).into())
+    } else {
+        Err(Lie::RosterForked(remembered.n).into())
+    }
+}
+
+pub(crate) fn read_header(io: &Io) -> Result<RepoId> {
+    match io.find(&layout::header())? {
+        Some(bytes) => Ok(header::parse(&bytes)?),
+        None => Err(Error::NoRepository(io.location().to_string())),
+    }
+}
