@@ -94,13 +94,14 @@ const PLACES: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("tokio", "crates/crypto/src", &[]),
-    ("reqwest", "crates", &["crates/storage/src/http/reqwest.rs"]),
+    ("reqwest", "crates", &["crates/storage/src/http/network.rs"]),
     ("reqsign_aws_v4", "crates", &["crates/storage/src/s3/"]),
     (
         "sha2",
         "crates/storage/src",
         &[
             "crates/storage/src/cache/shelf.rs",
+            "crates/storage/src/rest/naming.rs",
             "crates/storage/src/s3/",
         ],
     ),

@@ -8,15 +8,15 @@
 mod client;
 mod endpoint;
 mod failure;
+mod network;
 mod paced;
 mod progress;
-mod reqwest;
 mod transport;
 
 pub use client::{Answer, HttpClient, Patience};
 pub use endpoint::{Cleartext, Endpoint, EndpointError};
 pub use failure::HttpFailure;
+pub use network::{HttpSettings, ReqwestTransport};
 pub use paced::Paced;
 pub use progress::{Download, Upload};
-pub use reqwest::{HttpSettings, ReqwestTransport};
 pub use transport::{Transport, TransportError, TransportErrorKind};
