@@ -125,8 +125,8 @@ impl Bucket {
         question.carrying(payload.clone(), BYTES)
     }
 
-    /// Some services begin to answer before they have stored, and say in the body how it ended.
-    fn accepted(&self, call: &Call<'_>, answer: &Answer) -> Result<(), StorageError> {
+    /// Some services begin to answer before they have done it, and say in the body how it ended.
+    pub(super) fn accepted(&self, call: &Call<'_>, answer: &Answer) -> Result<(), StorageError> {
         let failed = Element::parse(&answer.body).is_ok_and(|body| body.name() == "Error");
         if failed {
             return Err(self.refused(call, answer));

@@ -147,13 +147,13 @@ impl Bucket {
         }
         let question = Question::of_key(Method::DELETE, self.key(name));
         let answer = self.ask(&call, question).await?;
-        if answer.status.is_success() {
-            return Ok(());
-        }
-        let error = self.refused(&call, &answer);
-        match error.kind() {
-            StorageErrorKind::NotFound => Ok(()),
-            _ => Err(error),
+        let ended = match answer.status.is_success() {
+            true => self.accepted(&call, &answer),
+            false => Err(self.refused(&call, &answer)),
+        };
+        match ended {
+            Err(error) if error.kind() == StorageErrorKind::NotFound => Ok(()),
+            ended => ended,
         }
     }
 

@@ -6,6 +6,7 @@ mod cache;
 mod count;
 mod decorators;
 mod faults;
+mod faults_http;
 mod hostile_folder;
 mod https;
 mod limit;

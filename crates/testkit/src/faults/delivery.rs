@@ -174,7 +174,7 @@ fn short(answer: Response<Bytes>) -> Response<Bytes> {
 }
 
 fn flipped(body: Bytes) -> Bytes {
-    let mut body = body.to_vec();
+    let mut body = Vec::from(body);
     let middle = body.len() / 2;
     if let Some(byte) = body.get_mut(middle) {
         *byte ^= 0x10;

@@ -8,6 +8,7 @@
 mod carrier;
 mod delivery;
 mod listening;
+mod opened;
 mod pages;
 mod table;
 
@@ -22,6 +23,7 @@ use crate::service::Service;
 pub(crate) use delivery::{Delivery, Flow, Intake};
 pub use listening::Listening;
 pub(crate) use listening::{head_of, read_head};
+pub use opened::opened;
 pub use pages::PageFault;
 pub use table::{Fault, Moment};
 

@@ -54,8 +54,8 @@ impl Fault {
     /// Every fault, with the parameters that exhaustive tests use.
     pub const ALL: [Self; 31] = [
         status(StatusCode::INTERNAL_SERVER_ERROR),
-        status(StatusCode::SERVICE_UNAVAILABLE),
-        Self::Status(StatusCode::SERVICE_UNAVAILABLE, Some(7)),
+        Self::overloaded(None),
+        Self::overloaded(Some(7)),
         status(StatusCode::TOO_MANY_REQUESTS),
         Self::Status(StatusCode::TOO_MANY_REQUESTS, Some(90)),
         status(StatusCode::REQUEST_TIMEOUT),
@@ -86,6 +86,12 @@ impl Fault {
         Self::ErrorInSuccess,
     ];
 
+    /// A service that has too much to do, and says for how many seconds it wants to be left alone.
+    #[must_use]
+    pub const fn overloaded(seconds: Option<u64>) -> Self {
+        Self::Status(StatusCode::SERVICE_UNAVAILABLE, seconds)
+    }
+
     /// Whether such a thing can happen to such a request.
     #[must_use]
     pub fn can_strike(self, asking: Asking) -> bool {
@@ -106,9 +112,16 @@ impl Fault {
     #[must_use]
     pub fn passes(self) -> bool {
         match self {
-            Self::Status(status, _) => status != StatusCode::FORBIDDEN,
-            Self::Reset(_) | Self::Cut(_) | Self::Hang(_) | Self::Trickle => true,
+            Self::Status(..) | Self::Reset(_) | Self::Cut(_) | Self::Hang(_) | Self::Trickle => {
+                !self.refuses()
+            }
             _ => false,
         }
+    }
+
+    /// Whether it is a refusal, which trying again does not change.
+    #[must_use]
+    pub fn refuses(self) -> bool {
+        self == status(StatusCode::FORBIDDEN)
     }
 }

@@ -223,11 +223,10 @@ fn first_difference(ours: &Path, theirs: &Path, data: &[Range<u64>]) -> io::Resu
             let step = (range.end - at).min(left.len() as u64) as usize;
             ours.read_exact_at(&mut left[..step], at)?;
             theirs.read_exact_at(&mut right[..step], at)?;
-            let differs = left[..step]
-                .iter()
-                .zip(&right[..step])
-                .position(|(a, b)| a != b);
-            if let Some(position) = differs {
+            // Equal runs are compared at once: byte by byte takes a hundred times as long in tests.
+            if left[..step] != right[..step] {
+                let mut pairs = left.iter().zip(&right);
+                let position = pairs.position(|(a, b)| a != b).unwrap_or(step);
                 return Ok(Some(at + position as u64));
             }
             at += step as u64;
