@@ -6,7 +6,7 @@
 //!
 //! Five round trips a creation: what does not depend on each other is asked together.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 
@@ -163,8 +163,7 @@ pub(super) async fn sweep(
     };
     let mut swept = 0;
     for (name, found) in staged {
-        let written = found.modified.and_then(modified);
-        let stale = written.is_some_and(|written| written < older_than);
+        let stale = found.modified().is_some_and(|written| written < older_than);
         // Nothing but our own names, and no way out of the folder.
         let ours = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
         if stale && ours && found.kind() == Some(Kind::File) {
@@ -179,9 +178,4 @@ pub(super) async fn sweep(
         }
     }
     Ok(swept)
-}
-
-/// A time of the server, in whole seconds.
-pub(super) fn modified(seconds: u32) -> Option<SystemTime> {
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::from(seconds)))
 }

@@ -7,7 +7,6 @@ use std::pin::Pin;
 
 use futures_util::stream::{self, StreamExt as _};
 
-use super::create::modified;
 use super::fault::Fault;
 use super::folders::Folders;
 use super::packet::{Attributes, Kind, Nonsense};
@@ -176,7 +175,7 @@ fn object(wanted: &Wanted, entry: Entry) -> Option<ObjectMeta> {
     }
     Some(ObjectMeta {
         size: entry.found.size?,
-        modified: entry.found.modified.and_then(modified),
+        modified: entry.found.modified(),
         name: entry.name,
         version: None,
     })

@@ -3,6 +3,8 @@
 //! Promise: whatever bytes come, decoding ends in an answer or in [`Nonsense`]: no panic, and no memory taken
 //! beyond that of the packet, whose length its reader has bounded.
 
+use std::time::{Duration, SystemTime};
+
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 /// The version spoken, which every server speaks.
@@ -101,7 +103,7 @@ pub(super) struct Attributes {
     pub(super) size: Option<u64>,
     pub(super) mode: Option<u32>,
     /// Seconds since 1970.
-    pub(super) modified: Option<u32>,
+    seconds: Option<u32>,
 }
 
 /// What stands at a path.
@@ -113,6 +115,12 @@ pub(super) enum Kind {
 }
 
 impl Attributes {
+    /// When it was last written, by the server's clock.
+    pub(super) fn modified(&self) -> Option<SystemTime> {
+        let seconds = Duration::from_secs(u64::from(self.seconds?));
+        SystemTime::UNIX_EPOCH.checked_add(seconds)
+    }
+
     /// The kind, where the server tells.
     pub(super) fn kind(&self) -> Option<Kind> {
         Some(match self.mode? & 0o170_000 {
@@ -195,7 +203,7 @@ fn attributes(fields: &mut Decoder) -> Result<Attributes, Nonsense> {
     }
     if present & TIMES != 0 {
         fields.u32()?;
-        found.modified = Some(fields.u32()?);
+        found.seconds = Some(fields.u32()?);
     }
     if present & EXTENDED != 0 {
         for _ in 0..fields.u32()? {
@@ -268,7 +276,7 @@ mod tests {
         };
         assert_eq!((id, names.len()), (9, 2));
         assert_eq!(names[0].1.kind(), Some(Kind::File));
-        assert_eq!((names[0].1.size, names[0].1.modified), (Some(5), Some(2)));
+        assert_eq!((names[0].1.size, names[0].1.seconds), (Some(5), Some(2)));
         assert_eq!(names[1].0, "b");
         assert_eq!(names[1].1.kind(), Some(Kind::Folder));
     }
