@@ -16,6 +16,7 @@ mod kill;
 mod mirror;
 mod mistakes;
 mod oddities;
+mod remote;
 mod restore;
 mod setup;
 mod stream;

@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, CommandFactory as _, Parser};
 
 use crate::commands::{self, Command};
 use crate::folders::Lookup;
+use crate::options::StorageOptions;
 use crate::secrets::Sources;
 use crate::ui::{Format, Verbosity};
 
@@ -31,7 +32,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
-    /// Where the repository is: a path or a file:// URL
+    /// Where the repository is: a path or a URL (ownkey help places)
     #[arg(
         short,
         long,
@@ -70,6 +71,8 @@ pub(crate) struct Global {
     /// Say more: every file as well
     #[arg(short, long, global = true, action = ArgAction::SetTrue, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) storage: StorageOptions,
 }
 
 impl Global {

@@ -1,9 +1,9 @@
 //! Everything a command needs around it: settings, folders, time, randomness, a mouth, a stop sign.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ownkey_engine::environment::Environment;
 use ownkey_engine::format::time::{Clock, Timestamp};
@@ -16,6 +16,8 @@ use crate::failure::Failure;
 use crate::folders::{self, Folders};
 use crate::keys::OsRandom;
 use crate::location::{RepositoryUrl, WHERE_HINT};
+use crate::opening::Counted;
+use crate::options::StorageOptions;
 use crate::profile::{self, Profile};
 use crate::prompt::Prompt;
 use crate::secrets::{self, Kind, Sources};
@@ -26,6 +28,10 @@ use crate::ui::Ui;
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) profile: Profile,
+    /// The way to the storage, as the command line, the environment and the profile say together.
+    pub(crate) storage: StorageOptions,
+    /// What was asked of storages so far.
+    pub(crate) counted: Counted,
     pub(crate) ui: Arc<Ui>,
     pub(crate) interrupt: Interrupt,
 }
@@ -35,9 +41,12 @@ impl Context {
     pub(crate) fn new(global: Global, ui: Arc<Ui>, interrupt: Interrupt) -> Result<Self, Failure> {
         let file = folders::settings_file(args::environment())?;
         let profile = profile::load(&file, global.profile.as_deref())?;
+        let storage = global.storage.clone().over(profile.storage.clone());
         Ok(Self {
             global,
             profile,
+            storage,
+            counted: Counted::default(),
             ui,
             interrupt,
         })
@@ -61,8 +70,25 @@ impl Context {
         let told = self.global.repo.clone();
         let told = told.or_else(|| self.profile.repository.clone().map(OsString::from));
         let here = std::env::current_dir().ok();
-        told.map(|written| RepositoryUrl::parse(&written, here.as_deref()))
+        told.map(|written| self.read_place(&written, here.as_deref()))
             .transpose()
+    }
+
+    /// Reads a place; the environment may know the region of a bucket.
+    pub(crate) fn read_place(
+        &self,
+        written: &OsStr,
+        here: Option<&Path>,
+    ) -> Result<RepositoryUrl, Failure> {
+        let environment = args::environment();
+        let region = environment("AWS_REGION").or_else(|| environment("AWS_DEFAULT_REGION"));
+        let region = region.and_then(|region| region.into_string().ok());
+        match (RepositoryUrl::parse(written, here)?, region) {
+            (RepositoryUrl::S3(url), Some(region)) if !region.is_empty() => {
+                Ok(RepositoryUrl::S3(url.unless_told_in(&region)?))
+            }
+            (place, _) => Ok(place),
+        }
     }
 
     /// A secret from wherever the user keeps it; only the password has flags and settings.
@@ -106,7 +132,7 @@ impl Context {
         let Folders { state, cache } = Folders::find(args::environment())?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(STORAGE_THREADS)
-            .enable_time()
+            .enable_all()
             .build()
             .map_err(|error| Failure::other("cannot start threads").caused_by(&error))?;
         let interrupt = self.interrupt.clone();
@@ -132,6 +158,28 @@ const STORAGE_THREADS: usize = 2;
 pub(crate) struct EngineRoom {
     pub(crate) environment: Environment,
     pub(crate) runtime: Runtime,
+}
+
+/// How soon a wait hears that the user asked to stop.
+const HEARS_WITHIN: Duration = Duration::from_millis(100);
+
+impl EngineRoom {
+    /// Waits for a storage, unless the user asks to stop.
+    pub(crate) fn until_interrupted<T>(
+        &self,
+        interrupt: &Interrupt,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        self.runtime.block_on(async {
+            tokio::pin!(work);
+            loop {
+                interrupt.check()?;
+                if let Ok(done) = tokio::time::timeout(HEARS_WITHIN, &mut work).await {
+                    return done;
+                }
+            }
+        })
+    }
 }
 
 /// The system's clock.
@@ -183,7 +231,7 @@ pub(crate) fn user_name() -> String {
 }
 
 /// A path of the command line, made absolute without resolving links.
-pub(crate) fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| {
         Failure::usage(format!("{} leads nowhere", path.display())).caused_by(&error)
     })
@@ -191,8 +239,6 @@ pub(crate) fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -1,6 +1,7 @@
 //! From the engine's errors to a sentence, a code, and what to do next.
 
 use ownkey_engine::{Class as EngineClass, Error, Lie};
+use ownkey_storage::{StorageError, StorageErrorKind};
 
 use crate::exit::Class;
 use crate::failure::Failure;
@@ -14,6 +15,11 @@ impl From<Error> for Failure {
         }
         for hint in hints(&error, class) {
             failure = failure.hint(hint);
+        }
+        if let Error::Storage(error) = &error {
+            for hint in of_service(error) {
+                failure = failure.hint(hint);
+            }
         }
         failure
     }
@@ -33,8 +39,45 @@ fn class(class: EngineClass) -> Class {
     }
 }
 
+/// What to do about a service on a network, where its kind is known by its place.
+fn of_service(error: &StorageError) -> Vec<&'static str> {
+    let place = error.location().as_str();
+    let protocol = place.split(':').next().unwrap_or_default();
+    match (error.kind(), protocol) {
+        (StorageErrorKind::NoSuchRepositoryFolder, "s3") => vec![
+            "make the bucket first, in the service's console or with `aws s3 mb s3://BUCKET --endpoint-url https://HOST`",
+        ],
+        (StorageErrorKind::NoSuchRepositoryFolder, "sftp") => vec![
+            "check the path: sftp://HOST/PATH starts at the root, sftp://HOST/~/PATH in the home folder there",
+        ],
+        (StorageErrorKind::PermissionDenied, "s3") => vec![
+            "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile in ~/.aws), and that these keys may use the bucket",
+        ],
+        (StorageErrorKind::PermissionDenied, "sftp") => {
+            vec!["try `sftp USER@HOST`: what ssh cannot do there, ownkey cannot either"]
+        }
+        (StorageErrorKind::PermissionDenied, "webdav") => vec![
+            "check OWNKEY_WEBDAV_USER and OWNKEY_WEBDAV_PASSWORD; many services want an app password here",
+        ],
+        (StorageErrorKind::PermissionDenied, "rest") => {
+            vec!["check OWNKEY_REST_USER and OWNKEY_REST_PASSWORD"]
+        }
+        (StorageErrorKind::BrokenContract, _) if error.location().as_folder().is_none() => vec![
+            "`ownkey storage probe` tries out what this storage does; a proxy or cache on the way may be the reason",
+        ],
+        _ => Vec::new(),
+    }
+}
+
 fn hints(error: &Error, class: Class) -> Vec<&'static str> {
     match (error, class) {
+        (Error::Storage(error), Class::NoRepository) if error.location().as_folder().is_none() => {
+            Vec::new()
+        }
+        (Error::NoRepository(place), _) if !place.starts_with('/') => vec![
+            "check the URL; the bucket or server answers, and there is no repository under this path",
+            "to make a new repository there: ownkey init, or ownkey setup for everything at once",
+        ],
         // A missing folder says by itself what to check.
         (Error::Storage(_), Class::NoRepository) => vec![
             "to make a new repository there: ownkey init, or ownkey setup for everything at once",

@@ -10,16 +10,18 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::clock;
+use crate::commands::must_be_usable;
 use crate::confirm;
 use crate::context::{Context, host_name};
 use crate::failure::Failure;
 use crate::keys::{KdfCost, KitSecret, Password, Random};
 use crate::kit::{self, Kit, Pin, SecretFile};
 use crate::location::RepositoryUrl;
+use crate::opening::{self, Purpose};
 use crate::phrase;
 use crate::prompt::Prompt;
 use crate::secrets::PASSWORD;
-use crate::session::{Session, new_storage};
+use crate::session::Session;
 use crate::strength::{self, Weak};
 use crate::ui::progress::{Progress, Work};
 
@@ -82,7 +84,10 @@ pub(crate) fn found(
         )
         .hint("run this on a terminal, or have the kit written with --recovery-key-file PATH"));
     }
-    must_be_free(place.folder())?;
+    match place.as_folder() {
+        Some(folder) => must_be_free(folder)?,
+        None => must_be_usable(cx, &cx.engine()?, &place)?,
+    }
     let cost = wishes.cost()?;
     let files = Files {
         text: wishes
@@ -108,7 +113,7 @@ pub(crate) fn found(
         true => Some(KitSecret::generate(&*random).map_err(|error| no_randomness(&error))?),
         false => None,
     };
-    let storage = new_storage(&room, &place)?;
+    let storage = opening::open(cx, &room, &place, Purpose::Make)?;
     let founding = Founding {
         device_label: wishes.device_name.clone().unwrap_or_else(host_name),
         password: Some(PasswordWay {

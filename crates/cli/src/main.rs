@@ -2,6 +2,7 @@
 
 mod archive;
 mod args;
+mod bills;
 mod clock;
 mod commands;
 mod confirm;
@@ -15,6 +16,8 @@ mod founding;
 mod keys;
 mod kit;
 mod location;
+mod opening;
+mod options;
 mod phrase;
 mod profile;
 mod program;
@@ -25,6 +28,7 @@ mod secrets;
 mod session;
 mod signals;
 mod size;
+mod span;
 mod spec;
 mod stdin;
 mod strength;

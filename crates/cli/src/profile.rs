@@ -6,6 +6,9 @@
 //! paths = ["/home/ann"]
 //! preset = "home"
 //! exclude = ["*.iso"]
+//!
+//! [profile.default.storage]
+//! limit-upload = "2M"
 //! ```
 //!
 //! The command line stands over the environment, the environment over the profile. A key that is
@@ -20,6 +23,7 @@ use serde::Deserialize;
 
 use crate::failure::Failure;
 use crate::folders::SettingsFile;
+use crate::options::StorageOptions;
 
 /// What `config.toml` says about one repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -42,6 +46,9 @@ pub(crate) struct Profile {
     pub(crate) password_file: Option<PathBuf>,
     /// As for `--password-command`.
     pub(crate) password_command: Option<String>,
+    /// The way to the storage, under the names of the options.
+    #[serde(default)]
+    pub(crate) storage: StorageOptions,
 }
 
 #[derive(Debug, Default, Deserialize)]

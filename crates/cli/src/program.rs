@@ -17,14 +17,14 @@ use crate::ui::{Format, Ui, Verbosity};
 pub(crate) fn run() -> ExitCode {
     let parsed = args::grammar()
         .try_get_matches()
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
+        .and_then(|matches| Ok((named(&matches), Cli::from_arg_matches(&matches)?)));
+    let (command, cli) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return misread(&error).into(),
     };
     let format = cli.command.output(&cli.global);
     let ui = Arc::new(Ui::new(format, cli.global.verbosity()));
-    let done = listen().and_then(|interrupt| commands::run(cli, &ui, interrupt));
+    let done = listen().and_then(|interrupt| commands::run(cli, &command, &ui, interrupt));
     // Results that are still on their way count: a full disk behind stdout is a failure.
     let done = done.and_then(|class| ui.flush().map(|()| class));
     match done {
@@ -35,6 +35,11 @@ pub(crate) fn run() -> ExitCode {
             failure.class.into()
         }
     }
+}
+
+/// The command as the user wrote it, for what is kept by command.
+fn named(matches: &clap::ArgMatches) -> String {
+    matches.subcommand_name().unwrap_or_default().to_owned()
 }
 
 fn listen() -> Result<Interrupt, Failure> {

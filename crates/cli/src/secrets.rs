@@ -100,6 +100,17 @@ const TO_RECOVERY_KEY: Kind = Kind {
     variable: "OWNKEY_TO_RECOVERY_KEY",
 };
 
+/// What a WebDAV server asks for.
+pub(crate) const WEBDAV_PASSWORD: Kind = Kind {
+    noun: "WebDAV password",
+    variable: "OWNKEY_WEBDAV_PASSWORD",
+};
+/// What a server of restic's REST protocol asks for.
+pub(crate) const REST_PASSWORD: Kind = Kind {
+    noun: "REST password",
+    variable: "OWNKEY_REST_PASSWORD",
+};
+
 /// Reads the secret from the first level that names a source.
 pub(crate) fn find(kind: Kind, levels: &[Sources]) -> Result<Option<Zeroizing<String>>, Failure> {
     let Some(level) = levels.iter().find(|level| level.count() > 0) else {

@@ -7,7 +7,7 @@ use ownkey_engine::format::roster::Role;
 use ownkey_engine::monitor::Monitor;
 use ownkey_engine::repository::{self, Credential, Repository};
 use ownkey_engine::{Class as EngineClass, Error};
-use ownkey_storage::{LocalStorage, Storage, StorageError, StorageErrorKind};
+use ownkey_storage::{Storage, StorageError};
 use zeroize::Zeroizing;
 
 use crate::context::{Context, EngineRoom};
@@ -15,6 +15,7 @@ use crate::exit::Class;
 use crate::failure::Failure;
 use crate::keys::{KitSecret, Password, RecoveryKey, RecoveryKeyError};
 use crate::location::RepositoryUrl;
+use crate::opening::{self, Purpose};
 use crate::secrets::{KIT_SECRET, Kind, PASSWORD, RECOVERY_KEY, Sources};
 use crate::ui::progress::{Progress, Work};
 
@@ -28,9 +29,14 @@ pub(crate) struct Session {
 impl Session {
     /// Opens the repository the settings name.
     pub(crate) fn open(cx: &Context) -> Result<Self, Failure> {
+        Self::open_to(cx, Purpose::Use)
+    }
+
+    /// Opens it for a purpose.
+    pub(crate) fn open_to(cx: &Context, purpose: Purpose) -> Result<Self, Failure> {
         let place = cx.place()?;
         let room = cx.engine()?;
-        let storage = storage(&room, &place)?;
+        let storage = opening::open(cx, &room, &place, purpose)?;
         Self::unlock(cx, place, room, &storage)
     }
 
@@ -68,35 +74,6 @@ impl Session {
             room,
         })
     }
-}
-
-/// Opens an existing storage.
-pub(crate) fn storage(
-    room: &EngineRoom,
-    place: &RepositoryUrl,
-) -> Result<Arc<dyn Storage>, Failure> {
-    let opened = room.runtime.block_on(LocalStorage::open(place.folder()));
-    Ok(Arc::new(opened.map_err(storage_failure)?))
-}
-
-/// Opens the storage of a repository that is to be made; makes its folder if there is none.
-pub(crate) fn new_storage(
-    room: &EngineRoom,
-    place: &RepositoryUrl,
-) -> Result<Arc<dyn Storage>, Failure> {
-    let made = room
-        .runtime
-        .block_on(LocalStorage::create_root(place.folder()));
-    Ok(Arc::new(made.map_err(|error| {
-        match error.kind() {
-            // A missing parent is more often a disk that is not mounted than a wish for folders.
-            StorageErrorKind::NoSuchRepositoryFolder => Failure::usage(format!(
-                "the folder that {place} should be made in does not exist"
-            ))
-            .hint("check the path, and that the disk is mounted; or make that folder first"),
-            _ => storage_failure(error),
-        }
-    })?))
 }
 
 /// A storage's error, which the engine's table maps like its own.

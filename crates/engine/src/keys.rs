@@ -3,5 +3,5 @@
 
 pub use ownkey_crypto::{
     Capabilities, KdfCost, KitSecret, ObjectHash, OsRandom, Parsed, Password, Random, RandomFailed,
-    RecoveryKey, RecoveryKeyError, RepoId,
+    RecoveryKey, RecoveryKeyError, RepoId, object_hash,
 };

@@ -8,11 +8,13 @@ use ownkey_engine::source::{Event, Mounts, Selection, WalkOptions};
 use serde_json::json;
 
 use super::short_id;
+use crate::bills;
 use crate::clock;
 use crate::context::{Context, absolute, host_name, user_name};
 use crate::excludes::{self, ExcludeArgs, PresetName};
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::opening::Purpose;
 use crate::session::{Session, note_borrowed_identity};
 use crate::stdin::{self, StdinArgs};
 use crate::ui::progress::{Progress, Work};
@@ -58,7 +60,7 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
             ));
         }
         let source = stdin::Source::new(&args.stdin, &args.what.paths)?;
-        let mut session = Session::open(cx)?;
+        let mut session = Session::open_to(cx, Purpose::Write)?;
         note_borrowed_identity(cx, &session.repository);
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
         let report = source.back_up(
@@ -69,10 +71,10 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
         return summary(cx, &monitor, &report);
     }
     let sources = sources(cx, &args.what, PresetName::None)?;
-    let mut session = Session::open(cx)?;
     if args.dry_run {
-        return dry_run(cx, &session, &sources);
+        return dry_run(cx, &Session::open(cx)?, &sources);
     }
+    let mut session = Session::open_to(cx, Purpose::Write)?;
     note_borrowed_identity(cx, &session.repository);
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
     let report = backup::run(
@@ -165,6 +167,9 @@ pub(crate) fn summary(cx: &Context, monitor: &Progress, report: &Report) -> Resu
         show::size(counts.new_bytes),
         show::size(report.stored_bytes),
     ))?;
+    if let Some(requests) = bills::sentence(cx) {
+        cx.ui.remark(&requests)?;
+    }
     cx.ui.line(&format!(
         "snapshot {} is safe in the repository ({})",
         short_id(&report.snapshot),
@@ -182,6 +187,7 @@ pub(crate) fn summary(cx: &Context, monitor: &Progress, report: &Report) -> Resu
             "data_added": counts.new_bytes,
             "data_added_packed": report.stored_bytes,
             "packs": report.packs,
+            "requests": bills::fields(cx),
             "error_count": report.problems,
             "total_duration": monitor.elapsed().as_secs_f64(),
             "backup_start": clock::rfc3339(report.started.seconds, report.started.nanoseconds),

@@ -8,7 +8,8 @@ use super::short_id;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
-use crate::session::{Session, storage};
+use crate::opening::{self, Purpose};
+use crate::session::Session;
 use crate::size;
 use crate::ui::progress::{Progress, Work};
 use crate::ui::{Format, json as lines, sanitize, show};
@@ -37,7 +38,7 @@ pub(crate) fn run(cx: &Context, args: &CheckArgs) -> Result<Class, Failure> {
         (false, Some(part)) => part,
         (false, None) => ReadData::No,
     };
-    let session = Session::open(cx)?;
+    let session = Session::open_to(cx, Purpose::Examine)?;
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Check);
     let report = check::run(&session.repository, read, &monitor)?;
     monitor.finish();
@@ -135,7 +136,7 @@ fn verdict(report: &CheckReport, read: ReadData) -> String {
 fn objects(cx: &Context) -> Result<Class, Failure> {
     let place = cx.place()?;
     let room = cx.engine()?;
-    let storage = storage(&room, &place)?;
+    let storage = opening::open(cx, &room, &place, Purpose::Examine)?;
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Check);
     let report: ObjectsReport = check::objects(&room.environment, &storage, &monitor)?;
     monitor.finish();

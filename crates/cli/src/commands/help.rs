@@ -12,7 +12,7 @@ use crate::ui::table::{Align, Table};
 /// What to explain.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HelpArgs {
-    /// A command, `excludes` (what the home preset leaves out), or `exit-codes`
+    /// A command, or a topic: `places`, `storage`, `excludes` (what the home preset leaves out), `exit-codes`
     topic: Vec<String>,
 }
 
@@ -22,6 +22,8 @@ pub(crate) fn run(ui: &Ui, args: &HelpArgs) -> Result<Class, Failure> {
     match topic.as_slice() {
         ["excludes"] => excludes(ui)?,
         ["exit-codes"] => exit_codes(ui)?,
+        ["places"] => ui.bytes(include_bytes!("help_places.txt"))?,
+        ["storage"] => ui.bytes(include_bytes!("help_storage.txt"))?,
         path => ui.bytes(command(path)?.as_bytes())?,
     }
     Ok(Class::Ok)
@@ -34,7 +36,7 @@ fn command(path: &[&str]) -> Result<String, Failure> {
     for name in path {
         found = found.find_subcommand_mut(name).ok_or_else(|| {
             Failure::usage(format!("there is no help on {name}")).hint(
-                "ownkey help lists the commands; ownkey help excludes and exit-codes are topics",
+                "ownkey help lists the commands; places, storage, excludes and exit-codes are topics",
             )
         })?;
     }

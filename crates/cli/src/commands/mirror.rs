@@ -9,7 +9,8 @@ use super::second;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
-use crate::session::{self, Session};
+use crate::opening::{self, Purpose};
+use crate::session::Session;
 use crate::ui::progress::{Progress, Work};
 use crate::ui::{Format, show};
 
@@ -44,10 +45,10 @@ impl MirrorArgs {
 pub(crate) fn run(cx: &Context, args: &MirrorArgs) -> Result<Class, Failure> {
     let (place, to) = (cx.place()?, second::read_place(cx, &args.to)?);
     let room = cx.engine()?;
-    let from = session::storage(&room, &place)?;
+    let from = opening::open(cx, &room, &place, Purpose::Examine)?;
     let copy = match args.mode() {
-        Mode::DryRun => session::storage(&room, &to)?,
-        Mode::Copy | Mode::CopyAndVerify => second::make(&room, &to)?,
+        Mode::DryRun => opening::open(cx, &room, &to, Purpose::Examine)?,
+        Mode::Copy | Mode::CopyAndVerify => second::make(cx, &room, &to)?,
     };
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Mirror);
     let report = mirror::run(&room.environment, &from, &copy, args.mode(), &monitor)?;

@@ -13,11 +13,13 @@ mod key;
 mod ls;
 mod man;
 mod mirror;
+mod requests;
 mod restore;
 mod second;
 mod setup;
 mod snapshots;
 mod stats;
+mod storage;
 mod version;
 
 use std::fmt::Write as _;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 use clap::Subcommand;
 
 use crate::args::{Cli, Global};
+use crate::bills;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
@@ -33,6 +36,7 @@ use crate::signals::Interrupt;
 use crate::ui::{Format, Ui};
 
 pub(crate) use snapshots::{described, short_id};
+pub(crate) use storage::must_be_usable;
 
 /// What the program can do.
 #[derive(Debug, Subcommand)]
@@ -64,6 +68,9 @@ pub(crate) enum Command {
     Copy(copy::CopyArgs),
     /// Keep the same objects at a second place, byte for byte; needs no password
     Mirror(mirror::MirrorArgs),
+    /// What the storage allows
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
     /// Who can open the repository
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -73,7 +80,7 @@ pub(crate) enum Command {
     Man(man::ManArgs),
     /// Print the version
     Version,
-    /// Explain a command, `excludes`, or `exit-codes`
+    /// Explain a command, or `places`, `storage`, `excludes`, `exit-codes`
     Help(help::HelpArgs),
 }
 
@@ -85,7 +92,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
         "Look at what is there",
         &["snapshots", "ls", "find", "diff", "stats"],
     ),
-    ("Trust, but check", &["check"]),
+    ("Trust, but check", &["check", "storage"]),
     ("Keep two", &["copy", "mirror"]),
     ("Keys", &["key"]),
     ("This program", &["help", "version", "completions", "man"]),
@@ -101,8 +108,13 @@ impl Command {
     }
 }
 
-/// Does the command.
-pub(crate) fn run(cli: Cli, ui: &Arc<Ui>, interrupt: Interrupt) -> Result<Class, Failure> {
+/// Does the command, which the user called `name`.
+pub(crate) fn run(
+    cli: Cli,
+    name: &str,
+    ui: &Arc<Ui>,
+    interrupt: Interrupt,
+) -> Result<Class, Failure> {
     // These need no settings, and must work where the settings are broken.
     match &cli.command {
         Command::Completions(args) => return completions::run(ui, args),
@@ -112,21 +124,28 @@ pub(crate) fn run(cli: Cli, ui: &Arc<Ui>, interrupt: Interrupt) -> Result<Class,
         _ => {}
     }
     let cx = Context::new(cli.global, Arc::clone(ui), interrupt)?;
-    match &cli.command {
-        Command::Setup(args) => setup::run(&cx, args),
-        Command::Init(args) => init::run(&cx, args),
-        Command::Backup(args) => backup::run(&cx, args),
-        Command::Check(args) => check::run(&cx, args),
-        Command::Diff(args) => diff::run(&cx, args),
-        Command::Copy(args) => copy::run(&cx, args),
-        Command::Mirror(args) => mirror::run(&cx, args),
-        Command::Dump(args) => dump::run(&cx, args),
-        Command::Find(args) => find::run(&cx, args),
-        Command::Stats(args) => stats::run(&cx, args),
-        Command::Ls(args) => ls::run(&cx, args),
-        Command::Restore(args) => restore::run(&cx, args),
-        Command::Snapshots(args) => snapshots::run(&cx, args),
-        Command::Key(command) => key::run(&cx, command),
+    let done = done(&cx, &cli.command);
+    bills::keep(&cx, name);
+    done
+}
+
+fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
+    match command {
+        Command::Setup(args) => setup::run(cx, args),
+        Command::Init(args) => init::run(cx, args),
+        Command::Backup(args) => backup::run(cx, args),
+        Command::Check(args) => check::run(cx, args),
+        Command::Diff(args) => diff::run(cx, args),
+        Command::Copy(args) => copy::run(cx, args),
+        Command::Mirror(args) => mirror::run(cx, args),
+        Command::Dump(args) => dump::run(cx, args),
+        Command::Find(args) => find::run(cx, args),
+        Command::Stats(args) => stats::run(cx, args),
+        Command::Ls(args) => ls::run(cx, args),
+        Command::Restore(args) => restore::run(cx, args),
+        Command::Snapshots(args) => snapshots::run(cx, args),
+        Command::Storage(command) => storage::run(cx, command),
+        Command::Key(command) => key::run(cx, command),
         Command::Completions(_) | Command::Man(_) | Command::Version | Command::Help(_) => {
             Ok(Class::Ok)
         }

@@ -9,8 +9,9 @@ use ownkey_storage::Storage;
 use crate::context::{Context, EngineRoom};
 use crate::failure::Failure;
 use crate::location::RepositoryUrl;
+use crate::opening::{self, Purpose};
 use crate::secrets::Sources;
-use crate::session::{self, Session, Whose};
+use crate::session::{Session, Whose};
 
 /// The other repository of a command.
 #[derive(Debug, Clone, clap::Args)]
@@ -31,7 +32,7 @@ impl SecondArgs {
     pub(crate) fn open(&self, cx: &Context) -> Result<Session, Failure> {
         let place = read_place(cx, &self.to)?;
         let room = cx.engine()?;
-        let storage = session::storage(&room, &place)?;
+        let storage = opening::open(cx, &room, &place, Purpose::Write)?;
         let flags = Sources {
             value: None,
             file: self.to_password_file.clone(),
@@ -43,7 +44,7 @@ impl SecondArgs {
 
 /// A place beside the repository that the settings name.
 pub(crate) fn read_place(cx: &Context, written: &OsString) -> Result<RepositoryUrl, Failure> {
-    let place = RepositoryUrl::parse(written, std::env::current_dir().ok().as_deref())?;
+    let place = cx.read_place(written, std::env::current_dir().ok().as_deref())?;
     if place == cx.place()? {
         return Err(
             Failure::usage(format!("both places are {place}")).hint("--to names another one")
@@ -53,6 +54,10 @@ pub(crate) fn read_place(cx: &Context, written: &OsString) -> Result<RepositoryU
 }
 
 /// Opens a place for what is to be there; makes its folder if there is none.
-pub(crate) fn make(room: &EngineRoom, place: &RepositoryUrl) -> Result<Arc<dyn Storage>, Failure> {
-    session::new_storage(room, place)
+pub(crate) fn make(
+    cx: &Context,
+    room: &EngineRoom,
+    place: &RepositoryUrl,
+) -> Result<Arc<dyn Storage>, Failure> {
+    opening::open(cx, room, place, Purpose::Make)
 }

@@ -2,12 +2,10 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use ownkey_engine::backup;
 use ownkey_engine::repository::is_enrolled;
 use ownkey_engine::{Class as EngineClass, Error};
-use ownkey_storage::{LocalStorage, Storage, StorageErrorKind};
 use serde_json::json;
 
 use super::backup::{WhatArgs, labels, sources, summary};
@@ -20,8 +18,9 @@ use crate::failure::Failure;
 use crate::folders;
 use crate::founding::{self, Wishes};
 use crate::location::RepositoryUrl;
+use crate::opening::{self, Purpose};
 use crate::read_back::{self, ReadBack};
-use crate::session::{Session, storage_failure};
+use crate::session::Session;
 use crate::ui::progress::{Progress, Work};
 use crate::ui::show;
 
@@ -95,13 +94,11 @@ fn made_or_opened(
     place: RepositoryUrl,
 ) -> Result<Session, Failure> {
     let room = cx.engine()?;
-    let storage: Arc<dyn Storage> = match room.runtime.block_on(LocalStorage::open(place.folder()))
-    {
-        Ok(storage) => Arc::new(storage),
-        Err(error) if error.kind() == StorageErrorKind::NoSuchRepositoryFolder => {
+    let storage = match opening::open(cx, &room, &place, Purpose::Write) {
+        Err(failure) if failure.class == Class::NoRepository => {
             return founding::found(cx, &args.wishes, place);
         }
-        Err(error) => return Err(storage_failure(error)),
+        storage => storage?,
     };
     match is_enrolled(&room.environment, &storage) {
         Ok(_) => Session::unlock(cx, place, room, &storage),
@@ -129,7 +126,13 @@ fn verdict(place: &RepositoryUrl, paths: &[String], bytes: u64, read: &ReadBack)
         paths.join(" ")
     );
     let again = paths.join(" ");
-    if is_other_disk(place.folder(), paths) {
+    let Some(folder) = place.as_folder() else {
+        return format!(
+            "{what}; if this machine burned you would lose nothing of it, as long as you keep the recovery kit \
+             somewhere else"
+        );
+    };
+    if is_other_disk(folder, paths) {
         return format!(
             "{what}; that is another disk, so if this machine burned you would lose only what burned with the disk: \
              keep it, and the recovery kit, somewhere else"
@@ -137,7 +140,7 @@ fn verdict(place: &RepositoryUrl, paths: &[String], bytes: u64, read: &ReadBack)
     }
     format!(
         "{what}; but that is a disk of this machine, so if it burned you would lose everything: put a second \
-         repository on another disk or a mounted server with `ownkey setup --repo /mnt/DISK/ownkey {again}`"
+         repository on another disk or a server with `ownkey setup --repo PLACE {again}`"
     )
 }
 

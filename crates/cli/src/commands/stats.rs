@@ -6,6 +6,7 @@ use ownkey_engine::stats::{self, ObjectClass};
 use ownkey_engine::tree::Browser;
 use serde_json::{Map, json};
 
+use super::requests;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
@@ -20,10 +21,16 @@ use crate::ui::table::{Align, Table};
 pub(crate) struct StatsArgs {
     /// One snapshot; without it all of them together
     snapshot: Option<OsString>,
+    /// Instead: how often this machine asked the storage for something in the last 31 days
+    #[arg(long, conflicts_with = "snapshot")]
+    requests: bool,
 }
 
 /// Says how large it is, before and after deduplication and compression, and what is stored.
 pub(crate) fn run(cx: &Context, args: &StatsArgs) -> Result<Class, Failure> {
+    if args.requests {
+        return requests::run(cx);
+    }
     let spec = args.snapshot.as_deref().map(Spec::read).transpose()?;
     if spec.as_ref().is_some_and(|spec| spec.path.is_some()) {
         return Err(Failure::usage(

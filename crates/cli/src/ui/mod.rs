@@ -13,6 +13,8 @@ pub(crate) mod table;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use indicatif::ProgressBar;
+
 use crate::failure::{Failure, Voice};
 
 /// What standard output carries.
@@ -44,6 +46,8 @@ pub(crate) struct Ui {
     colour: Colour,
     terminal: bool,
     out: Mutex<BufWriter<Stdout>>,
+    /// The line that moves below everything else on standard error.
+    moving: Mutex<Option<ProgressBar>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +68,7 @@ impl Ui {
             colour: if plain { Colour::Plain } else { Colour::Ansi },
             terminal: io::stdout().is_terminal(),
             out: Mutex::new(BufWriter::new(io::stdout())),
+            moving: Mutex::default(),
         }
     }
 
@@ -166,8 +171,37 @@ impl Ui {
             Some(code) => format!("ownkey: \x1b[{code}m{kind}:\x1b[0m {text}\n"),
             None => format!("ownkey: {kind}: {text}\n"),
         };
+        self.write_error(&line);
+    }
+
+    /// The storage is waited for: a note, or with `--json` a status.
+    pub(crate) fn waiting(&self, text: &str, status: serde_json::Value) {
+        match self.format {
+            Format::Json => {
+                let _ = self.json("status", status);
+                // Whoever reads status lines wants them now.
+                let _ = self.flush();
+            }
+            _ => self.note(text),
+        }
+    }
+
+    /// From now on this line moves below everything that is said on standard error.
+    pub(crate) fn moves(&self, line: Option<ProgressBar>) {
+        *self.moving.lock().unwrap_or_else(PoisonError::into_inner) = line;
+    }
+
+    /// A line on standard error, above the one that moves.
+    fn write_error(&self, line: &str) {
+        let moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody is left to tell if standard error is closed.
-        let _ = io::stderr().write_all(line.as_bytes());
+        let write = || {
+            let _ = io::stderr().write_all(line.as_bytes());
+        };
+        match &*moving {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
     }
 
     /// One path that is being handled, for `--verbose`.
@@ -179,8 +213,7 @@ impl Ui {
             let _ = self.json("verbose_status", fields);
             return;
         }
-        let line = format!("{}\n", sanitize::path(path));
-        let _ = io::stderr().write_all(line.as_bytes());
+        self.write_error(&format!("{}\n", sanitize::path(path)));
     }
 
     /// Hands everything to the reader.

@@ -94,6 +94,7 @@ impl Progress {
             bar: moving.then(moving_line),
             over: AtomicBool::new(false),
         });
+        ui.moves(shared.bar.clone());
         let every = match (moving, ui.format()) {
             (true, _) => Some(TERMINAL_EVERY),
             (false, Format::Json) if work != Work::Opening => Some(JSON_EVERY),
@@ -128,6 +129,7 @@ impl Progress {
             let _ = ticker.join();
         }
         if let Some(bar) = &self.shared.bar {
+            self.shared.ui.moves(None);
             bar.finish_and_clear();
         }
     }
@@ -156,7 +158,7 @@ impl Monitor for Progress {
             return;
         }
         let text = format!("{}: {}", sanitize::path(&problem.path), problem.message);
-        shared.above_line(|| shared.ui.tell("problem", &text));
+        shared.ui.tell("problem", &text);
     }
 
     fn note(&self, text: &str) {
@@ -167,14 +169,14 @@ impl Monitor for Progress {
                 let fields = json!({ "error": { "message": text }, "during": shared.work.word() });
                 let _ = shared.ui.json("error", fields);
             }
-            (Work::Check, _) => shared.above_line(|| shared.ui.tell("problem", text)),
-            _ => shared.above_line(|| shared.ui.note(text)),
+            (Work::Check, _) => shared.ui.tell("problem", text),
+            _ => shared.ui.note(text),
         }
     }
 
     fn at(&self, path: &Path) {
         if self.shared.ui.verbosity() == Verbosity::Verbose {
-            self.shared.above_line(|| self.shared.ui.trace(path));
+            self.shared.ui.trace(path);
         }
         // Only for the eye: if somebody holds the lock, another path will come.
         if let Ok(mut at) = self.shared.at.try_lock() {
@@ -196,13 +198,6 @@ impl Shared {
     fn read(&self, figure: Figure) -> u64 {
         self.counter(figure)
             .map_or(0, |counter| counter.load(Ordering::Relaxed))
-    }
-
-    fn above_line(&self, show: impl FnOnce()) {
-        match &self.bar {
-            Some(bar) => bar.suspend(show),
-            None => show(),
-        }
     }
 
     fn tick(&self, every: Duration) {

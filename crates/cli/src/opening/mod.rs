@@ -1,0 +1,167 @@
+//! From a place to a storage: the service, and around it what every service needs.
+//!
+//! Inside out: the service, counted, slowed down, tried again, cached. A folder of this machine is
+//! none of a network's business: it is slowed down if somebody asks, and no more.
+
+mod ledger;
+mod memory;
+mod probing;
+mod proxy;
+mod service;
+mod waits;
+mod web;
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+
+use ownkey_engine::format::layout::Object;
+use ownkey_engine::keys::object_hash;
+use ownkey_storage::{
+    Cache, CachePolicy, Count, LocalStorage, Requests, Retry, RetryPolicy, Storage, StorageError,
+    StorageErrorKind,
+};
+
+use crate::context::{Context, EngineRoom};
+use crate::failure::Failure;
+use crate::location::RepositoryUrl;
+use crate::session::storage_failure;
+use service::Way;
+use waits::Waits;
+
+pub(crate) use ledger::{Bill, DAYS};
+pub(crate) use memory::Memory;
+pub(crate) use probing::probe;
+pub(crate) use service::NewFolder;
+
+/// What the storage is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To use what is there.
+    Use,
+    /// To add to it: what the storage allows should be known.
+    Write,
+    /// To see what is there, and not what a cache remembers of it.
+    Examine,
+    /// To make a repository.
+    Make,
+}
+
+/// The storages opened in this run, for their bills.
+#[derive(Default)]
+pub(crate) struct Counted(RefCell<Vec<(Memory, Arc<Requests>)>>);
+
+impl Counted {
+    fn add(&self, memory: Memory, requests: Arc<Requests>) {
+        self.0.borrow_mut().push((memory, requests));
+    }
+
+    /// What was asked of each storage so far.
+    pub(crate) fn bills(&self) -> Vec<(Memory, Bill)> {
+        let bill = |(memory, requests): &(Memory, Arc<Requests>)| {
+            (memory.clone(), Bill::of_run(requests.counts()))
+        };
+        self.0.borrow().iter().map(bill).collect()
+    }
+}
+
+/// Opens the storage of a place.
+pub(crate) fn open(
+    cx: &Context,
+    room: &EngineRoom,
+    place: &RepositoryUrl,
+    purpose: Purpose,
+) -> Result<Arc<dyn Storage>, Failure> {
+    match place {
+        RepositoryUrl::Folder(folder) => open_folder(cx, room, folder, purpose),
+        _ => open_service(cx, room, place, purpose),
+    }
+}
+
+fn open_folder(
+    cx: &Context,
+    room: &EngineRoom,
+    folder: &Path,
+    purpose: Purpose,
+) -> Result<Arc<dyn Storage>, Failure> {
+    let opened = room.until_interrupted(&cx.interrupt, async {
+        let opened = match purpose {
+            Purpose::Make => LocalStorage::create_root(folder).await,
+            Purpose::Use | Purpose::Write | Purpose::Examine => LocalStorage::open(folder).await,
+        };
+        opened.map_err(|error| folder_failure(error, folder, purpose))
+    })?;
+    Ok(service::slowed(
+        Arc::new(opened),
+        service::rates(&cx.storage),
+    ))
+}
+
+fn folder_failure(error: StorageError, folder: &Path, purpose: Purpose) -> Failure {
+    // A missing parent is more often a disk that is not mounted than a wish for folders.
+    if purpose == Purpose::Make && error.kind() == StorageErrorKind::NoSuchRepositoryFolder {
+        return Failure::usage(format!(
+            "the folder that {} should be made in does not exist",
+            folder.display()
+        ))
+        .hint("check the path, and that the disk is mounted; or make that folder first");
+    }
+    storage_failure(error)
+}
+
+fn open_service(
+    cx: &Context,
+    room: &EngineRoom,
+    place: &RepositoryUrl,
+    purpose: Purpose,
+) -> Result<Arc<dyn Storage>, Failure> {
+    let memory = Memory::of(&room.environment.state, place);
+    if purpose == Purpose::Write && memory.facts().is_none() {
+        cx.ui
+            .note("trying out what this storage allows, once for this machine");
+        // What does not work now says so when it is needed; a storage that lies is not written to.
+        if let Ok(report) = probe(cx, room, place, NewFolder::Missed) {
+            report.facts().map_err(storage_failure)?;
+        }
+    }
+    let folder = match purpose {
+        Purpose::Make => NewFolder::Made,
+        _ => NewFolder::Missed,
+    };
+    let way = Way::to(cx, place, memory.facts(), folder)?;
+    let service = room.until_interrupted(&cx.interrupt, async {
+        let opened = way.storage().await;
+        opened.map_err(storage_failure)
+    })?;
+    let requests = Arc::new(Requests::default());
+    cx.counted.add(memory.clone(), Arc::clone(&requests));
+    let counted = Arc::new(Count::new(service, requests));
+    let waits = Waits::new(&cx.ui);
+    let usual = RetryPolicy::default();
+    let policy = RetryPolicy {
+        patience: cx.storage.retry_for.map_or(usual.patience, |span| span.0),
+        ..usual
+    };
+    let listener = Arc::new(move |waiting: &_| waits.hear(waiting));
+    let retried = Arc::new(Retry::new(counted, policy, listener));
+    if cx.storage.no_cache || purpose == Purpose::Examine {
+        return Ok(retried);
+    }
+    let folder = memory.cache(&room.environment.cache);
+    Ok(Arc::new(Cache::new(retried, folder, KEPT)))
+}
+
+/// What is worth a place on this machine's disk: what says where things are and what folders hold.
+const KEPT: CachePolicy = CachePolicy {
+    most_bytes: 1 << 30,
+    keeps: |name| {
+        let name = name.as_str();
+        ["index/", "meta/", "roster/"]
+            .iter()
+            .any(|kind| name.starts_with(kind))
+    },
+    is_genuine: |name, bytes| {
+        let named = Object::parse(name).and_then(|object| object.hash());
+        named == Some(object_hash(bytes))
+    },
+};
