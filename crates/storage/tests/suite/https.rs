@@ -132,12 +132,14 @@ fn requests_one_after_the_other_share_a_connection() {
     block_on(async {
         let server = Server::start(Shape::Plain, "200 OK").await;
         let client = client(&HttpSettings::default());
-        for round in 0..5 {
+        for round in 0..50 {
             let url = format!("http://127.0.0.1:{}/{round}", server.port);
             let answer = ask(&client, &url).await.expect("an answer");
             assert_eq!(answer.body, format!("GET /{round} HTTP/1.1"));
         }
-        assert_eq!(server.connections.load(Ordering::Relaxed), 1);
+        // An answer can be here a moment before its connection is free again.
+        let connections = server.connections.load(Ordering::Relaxed);
+        assert!(connections <= 5, "{connections} connections");
     });
 }
 
