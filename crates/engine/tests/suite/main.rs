@@ -15,6 +15,7 @@ mod logs;
 mod look;
 mod mirror;
 mod mutations;
+mod network;
 mod requests;
 mod restore;
 mod retention;
