@@ -15,6 +15,7 @@ mod init;
 mod kill;
 mod mirror;
 mod mistakes;
+mod network;
 mod oddities;
 mod remote;
 mod restore;
