@@ -219,3 +219,46 @@ fn what_a_storage_allows_is_told_and_remembered() {
     );
     assert!(away.home.path("state/storages").is_dir());
 }
+
+#[test]
+fn what_was_deleted_from_a_bucket_with_versions_is_read_as_of_before() {
+    let Some(server) = S3Server::seaweedfs() else {
+        return;
+    };
+    let away = at_bucket(server, Bucket::Versioned);
+    away.init().ok();
+    away.run(&["backup", "src"]).ok();
+    let shown = away.run(&["snapshots", "--as-of", "0"]).ok();
+    assert!(shown.err.contains("as it was at"), "{}", shown.err);
+    away.run(&["ls", "latest", "--as-of", "2001-01-01"])
+        .ended(10)
+        .well_said();
+    away.run(&["backup", "src", "--as-of", "1d"]).ended(2);
+}
+
+#[test]
+fn a_backup_can_be_locked_and_says_until_when() {
+    let Some(server) = S3Server::seaweedfs() else {
+        return;
+    };
+    let mut away = at_bucket(server, Bucket::Locked);
+    away.tell("OWNKEY_OBJECT_LOCK", "2d:governance");
+    away.init().ok();
+    let done = away.run(&["backup", "src"]).ok();
+    assert!(done.out.contains("locked until"), "{}", done.out);
+    let plain = at_bucket(server, Bucket::Plain);
+    let kit = plain.home.text("kit.txt");
+    plain
+        .run(&[
+            "init",
+            "--object-lock",
+            "2d",
+            "--recovery-key-file",
+            &kit,
+            "--kdf-memory",
+            "64",
+        ])
+        .ended(2)
+        .well_said()
+        .says("Object Lock");
+}

@@ -10,20 +10,6 @@ pub(crate) const LONG_FILES: &[(&str, &str)] = &[];
 /// An exception names the whole group, so that it cannot grow unnoticed, and what would untie it.
 pub(crate) const CYCLES: &[(&str, &[&str], &str)] = &[
     (
-        "cli",
-        &[
-            "args",
-            "commands",
-            "context",
-            "founding",
-            "read_back",
-            "session",
-            "spec",
-        ],
-        "the grammar lists the commands and the commands use the global arguments; splitting the grammar of the \
-         global arguments from the list of commands unties it",
-    ),
-    (
         "model",
         &["checks", "model"],
         "the properties are stated over the model that lists them",

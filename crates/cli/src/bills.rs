@@ -1,17 +1,16 @@
 //! What a run asked of the storage, and what a month at that pace comes to.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde_json::{Value, json};
 
+use crate::clock;
 use crate::context::Context;
-use crate::opening::Bill;
+use crate::remembered::Bill;
 use crate::ui::show;
 
 /// Keeps the bills of a run of `command` in this machine's ledgers.
 pub(crate) fn keep(cx: &Context, command: &str) {
     for (memory, bill) in cx.counted.bills() {
-        if let Err(error) = memory.ledger().add(command, bill, now()) {
+        if let Err(error) = memory.ledger().add(command, bill, clock::now()) {
             cx.ui
                 .note(&format!("the count of requests could not be kept: {error}"));
         }
@@ -70,14 +69,6 @@ pub(crate) fn described(bill: &Bill) -> Value {
     })
 }
 
-/// Seconds since 1970.
-pub(crate) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    })
-}
-
 struct SoFar {
     bill: Bill,
     month: Option<u64>,
@@ -86,7 +77,7 @@ struct SoFar {
 /// A run that opens two storages is billed by each; the first is the one that it is about.
 fn so_far(cx: &Context) -> Option<SoFar> {
     let (memory, bill) = cx.counted.bills().into_iter().next()?;
-    let mut month = memory.ledger().month(now()).unwrap_or_default();
+    let mut month = memory.ledger().month(clock::now()).unwrap_or_default();
     month.add("this run", &bill);
     Some(SoFar {
         bill,

@@ -1,5 +1,7 @@
 //! How moments read: local time for people, RFC 3339 in UTC for programs.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use jiff::tz::TimeZone;
 
 /// A moment from the repository; out of the calendar's range it is shown as seconds.
@@ -10,6 +12,14 @@ pub(crate) fn local(seconds: i64, nanoseconds: u32) -> String {
             .strftime("%Y-%m-%d %H:%M:%S")
             .to_string(),
         None => format!("@{seconds}"),
+    }
+}
+
+/// A moment of the system's clock.
+pub(crate) fn local_moment(moment: SystemTime) -> String {
+    match jiff::Timestamp::try_from(moment) {
+        Ok(moment) => local(moment.as_second(), 0),
+        Err(_) => "a moment beyond the calendar".to_owned(),
     }
 }
 
@@ -38,6 +48,14 @@ fn moment(seconds: i64, nanoseconds: u32) -> Option<jiff::Timestamp> {
     whole
         .checked_add(jiff::SignedDuration::from_nanos(i64::from(nanoseconds)))
         .ok()
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
 }
 
 #[cfg(test)]

@@ -25,6 +25,13 @@ impl From<Error> for Failure {
     }
 }
 
+/// A storage's error stands in the engine's table.
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        Error::from(error).into()
+    }
+}
+
 /// The engine's classes as the program's.
 fn class(class: EngineClass) -> Class {
     match class {

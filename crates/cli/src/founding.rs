@@ -10,14 +10,13 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::commands::must_be_usable;
 use crate::confirm;
 use crate::context::{Context, host_name};
 use crate::failure::Failure;
 use crate::keys::{KdfCost, KitSecret, Password, Random};
 use crate::kit::{self, Kit, Pin, SecretFile};
 use crate::location::RepositoryUrl;
-use crate::opening::{self, Purpose};
+use crate::opening::{self, Purpose, must_be_usable};
 use crate::phrase;
 use crate::prompt::Prompt;
 use crate::secrets::PASSWORD;

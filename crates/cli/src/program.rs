@@ -6,8 +6,7 @@ use std::sync::Arc;
 use clap::FromArgMatches as _;
 use clap::error::ErrorKind;
 
-use crate::args::{self, Cli};
-use crate::commands;
+use crate::commands::{self, Cli};
 use crate::exit::Class;
 use crate::failure::{Failure, Voice};
 use crate::signals::Interrupt;
@@ -15,7 +14,7 @@ use crate::ui::{Format, Ui, Verbosity};
 
 /// Runs the program.
 pub(crate) fn run() -> ExitCode {
-    let parsed = args::grammar()
+    let parsed = commands::grammar()
         .try_get_matches()
         .and_then(|matches| Ok((named(&matches), Cli::from_arg_matches(&matches)?)));
     let (command, cli) = match parsed {
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
 
     fn misread_as(arguments: &[&str]) -> Failure {
-        let error = args::grammar()
+        let error = commands::grammar()
             .try_get_matches_from(arguments)
             .expect_err("a mistake");
         from_clap(&error.render().to_string())

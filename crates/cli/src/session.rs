@@ -1,15 +1,17 @@
 //! From a place and a credential to an open repository.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use ownkey_engine::environment::Environment;
 use ownkey_engine::format::roster::Role;
 use ownkey_engine::monitor::Monitor;
 use ownkey_engine::repository::{self, Credential, Repository};
 use ownkey_engine::{Class as EngineClass, Error};
-use ownkey_storage::{Storage, StorageError};
+use ownkey_storage::{AsOf, Storage};
 use zeroize::Zeroizing;
 
+use crate::clock;
 use crate::context::{Context, EngineRoom};
 use crate::exit::Class;
 use crate::failure::Failure;
@@ -40,6 +42,26 @@ impl Session {
         Self::unlock(cx, place, room, &storage)
     }
 
+    /// Opens it for reading, as it is or as it was at a moment.
+    pub(crate) fn open_at(
+        cx: &Context,
+        moment: Option<SystemTime>,
+        purpose: Purpose,
+    ) -> Result<Self, Failure> {
+        let Some(moment) = moment else {
+            return Self::open_to(cx, purpose);
+        };
+        let place = cx.place()?;
+        let room = cx.engine()?;
+        let storage = opening::open(cx, &room, &place, Purpose::LookBack)?;
+        let earlier = Arc::new(AsOf::new(storage, moment)?);
+        cx.ui.note(&format!(
+            "this is the repository as it was at {}; nothing can be written to it",
+            clock::local_moment(moment)
+        ));
+        Self::through(cx, place, room, (Shown::Earlier(earlier), Whose::This))
+    }
+
     /// Opens the repository in a storage that is open.
     pub(crate) fn unlock(
         cx: &Context,
@@ -47,7 +69,8 @@ impl Session {
         room: EngineRoom,
         storage: &Arc<dyn Storage>,
     ) -> Result<Self, Failure> {
-        Self::unlock_as(cx, place, room, storage, Whose::This)
+        let shown = Shown::Present(Arc::clone(storage));
+        Self::through(cx, place, room, (shown, Whose::This))
     }
 
     /// The same with the credentials of one of two repositories.
@@ -58,11 +81,21 @@ impl Session {
         storage: &Arc<dyn Storage>,
         whose: Whose,
     ) -> Result<Self, Failure> {
+        let shown = Shown::Present(Arc::clone(storage));
+        Self::through(cx, place, room, (shown, whose))
+    }
+
+    fn through(
+        cx: &Context,
+        place: RepositoryUrl,
+        room: EngineRoom,
+        (shown, whose): (Shown, Whose),
+    ) -> Result<Self, Failure> {
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
         let door = Door {
             cx,
             environment: &room.environment,
-            storage,
+            shown,
             monitor: &monitor,
             whose,
         };
@@ -74,11 +107,6 @@ impl Session {
             room,
         })
     }
-}
-
-/// A storage's error, which the engine's table maps like its own.
-pub(crate) fn storage_failure(error: StorageError) -> Failure {
-    Error::from(error).into()
 }
 
 /// Says so where a machine writes without a key of its own.
@@ -99,9 +127,17 @@ const TRIES: usize = 3;
 struct Door<'a> {
     cx: &'a Context,
     environment: &'a Environment,
-    storage: &'a Arc<dyn Storage>,
+    shown: Shown,
     monitor: &'a dyn Monitor,
     whose: Whose,
+}
+
+/// Which state of the repository the storage shows.
+enum Shown {
+    /// The one that is compared with what this machine has seen, and can be added to.
+    Present(Arc<dyn Storage>),
+    /// One that is past.
+    Earlier(Arc<AsOf>),
 }
 
 /// Whose credentials are meant, of a command with two repositories.
@@ -115,7 +151,11 @@ pub(crate) enum Whose {
 impl Door<'_> {
     /// This machine's own key if it has one; else what the settings hold; else what is typed.
     fn open(&self) -> Result<Repository, Failure> {
-        if repository::is_enrolled(self.environment, self.storage)? {
+        let storage = match &self.shown {
+            Shown::Present(storage) => Arc::clone(storage),
+            Shown::Earlier(storage) => Arc::<AsOf>::clone(storage) as Arc<dyn Storage>,
+        };
+        if repository::is_enrolled(self.environment, &storage)? {
             return Ok(self.with(Credential::Device)?);
         }
         if let Some(text) = self.secret(RECOVERY_KEY)? {
@@ -133,7 +173,14 @@ impl Door<'_> {
     }
 
     fn with(&self, credential: Credential<'_>) -> Result<Repository, Error> {
-        repository::open(self.environment, self.storage, credential, self.monitor)
+        match &self.shown {
+            Shown::Present(storage) => {
+                repository::open(self.environment, storage, credential, self.monitor)
+            }
+            Shown::Earlier(storage) => {
+                repository::open_earlier(self.environment, storage, credential, self.monitor)
+            }
+        }
     }
 
     fn secret(&self, kind: Kind) -> Result<Option<Zeroizing<String>>, Failure> {

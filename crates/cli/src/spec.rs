@@ -8,8 +8,8 @@ use ownkey_engine::Error;
 use ownkey_engine::repository::{Repository, Snapshot};
 
 use crate::clock;
-use crate::commands::short_id;
 use crate::failure::Failure;
+use crate::keys::ObjectHash;
 
 /// A snapshot, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,11 @@ impl Spec {
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
+}
+
+/// As people call a snapshot.
+pub(crate) fn short_id(id: &ObjectHash) -> String {
+    id.to_string().chars().take(8).collect()
 }
 
 fn suggestion(snapshots: &[Snapshot]) -> String {

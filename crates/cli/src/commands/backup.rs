@@ -7,7 +7,6 @@ use ownkey_engine::backup::{self, Labels, Report, Sources};
 use ownkey_engine::source::{Event, Mounts, Selection, WalkOptions};
 use serde_json::json;
 
-use super::short_id;
 use crate::bills;
 use crate::clock;
 use crate::context::{Context, absolute, host_name, user_name};
@@ -16,6 +15,7 @@ use crate::exit::Class;
 use crate::failure::Failure;
 use crate::opening::Purpose;
 use crate::session::{Session, note_borrowed_identity};
+use crate::spec::short_id;
 use crate::stdin::{self, StdinArgs};
 use crate::ui::progress::{Progress, Work};
 use crate::ui::{json as lines, sanitize, show};
@@ -60,7 +60,7 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
             ));
         }
         let source = stdin::Source::new(&args.stdin, &args.what.paths)?;
-        let mut session = Session::open_to(cx, Purpose::Write)?;
+        let mut session = open(cx)?;
         note_borrowed_identity(cx, &session.repository);
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
         let report = source.back_up(
@@ -74,7 +74,7 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
     if args.dry_run {
         return dry_run(cx, &Session::open(cx)?, &sources);
     }
-    let mut session = Session::open_to(cx, Purpose::Write)?;
+    let mut session = open(cx)?;
     note_borrowed_identity(cx, &session.repository);
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
     let report = backup::run(
@@ -84,6 +84,15 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
         &monitor,
     )?;
     summary(cx, &monitor, &report)
+}
+
+/// Opens the repository to add to it, with the promise that what it needs stays locked.
+fn open(cx: &Context) -> Result<Session, Failure> {
+    let mut session = Session::open_to(cx, Purpose::Write)?;
+    if let Some(lock) = cx.storage.object_lock {
+        session.repository.keep_locked(lock.period)?;
+    }
+    Ok(session)
 }
 
 /// The paths and rules of the command line and the profile.
@@ -170,6 +179,12 @@ pub(crate) fn summary(cx: &Context, monitor: &Progress, report: &Report) -> Resu
     if let Some(requests) = bills::sentence(cx) {
         cx.ui.remark(&requests)?;
     }
+    if let Some(locked) = &report.locked {
+        let until = clock::local(locked.until.seconds, 0);
+        let extended = show::counted(locked.extended, "lock", "locks");
+        cx.ui
+            .remark(&format!("locked until {until}; {extended} extended"))?;
+    }
     cx.ui.line(&format!(
         "snapshot {} is safe in the repository ({})",
         short_id(&report.snapshot),
@@ -188,12 +203,24 @@ pub(crate) fn summary(cx: &Context, monitor: &Progress, report: &Report) -> Resu
             "data_added_packed": report.stored_bytes,
             "packs": report.packs,
             "requests": bills::fields(cx),
+            "locked": report.locked.map(|locked| json!({
+                "until": clock::rfc3339(locked.until.seconds, locked.until.nanoseconds),
+                "extended": locked.extended,
+                "failed": locked.failed,
+            })),
             "error_count": report.problems,
             "total_duration": monitor.elapsed().as_secs_f64(),
             "backup_start": clock::rfc3339(report.started.seconds, report.started.nanoseconds),
             "backup_end": clock::rfc3339(report.ended.seconds, report.ended.nanoseconds),
         }),
     )?;
+    if let Some(locked) = report.locked.filter(|locked| locked.failed > 0) {
+        cx.ui.tell_person(&format!(
+            "{} could not be extended; the snapshot is safe, but not locked as long as promised",
+            show::counted(locked.failed, "lock", "locks")
+        ));
+        return Ok(Class::Partial);
+    }
     if report.problems == 0 {
         return Ok(Class::Ok);
     }

@@ -4,13 +4,14 @@ use ownkey_engine::Class as EngineClass;
 use ownkey_engine::check::{self, CheckReport, ObjectsReport, ReadData};
 use serde_json::json;
 
-use super::short_id;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::moment::Earlier;
 use crate::opening::{self, Purpose};
 use crate::session::Session;
 use crate::size;
+use crate::spec::short_id;
 use crate::ui::progress::{Progress, Work};
 use crate::ui::{Format, json as lines, sanitize, show};
 
@@ -26,6 +27,8 @@ pub(crate) struct CheckArgs {
     /// Only compare every object with its name; needs no password
     #[arg(long, conflicts_with_all = ["read_data", "read_data_subset"])]
     without_key: bool,
+    #[command(flatten)]
+    earlier: Earlier,
 }
 
 /// Checks.
@@ -38,7 +41,7 @@ pub(crate) fn run(cx: &Context, args: &CheckArgs) -> Result<Class, Failure> {
         (false, Some(part)) => part,
         (false, None) => ReadData::No,
     };
-    let session = Session::open_to(cx, Purpose::Examine)?;
+    let session = Session::open_at(cx, args.earlier.as_of, Purpose::Examine)?;
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Check);
     let report = check::run(&session.repository, read, &monitor)?;
     monitor.finish();

@@ -2,7 +2,6 @@
 
 use clap_complete::Shell;
 
-use crate::args;
 use crate::exit::Class;
 use crate::failure::Failure;
 use crate::ui::Ui;
@@ -17,7 +16,7 @@ pub(crate) struct CompletionsArgs {
 /// Prints the script.
 pub(crate) fn run(ui: &Ui, args: &CompletionsArgs) -> Result<Class, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut args::grammar(), "ownkey", &mut script);
+    clap_complete::generate(args.shell, &mut super::grammar(), "ownkey", &mut script);
     ui.bytes(&script)?;
     Ok(Class::Ok)
 }

@@ -7,12 +7,12 @@ use ownkey_engine::repository::{Repository, Snapshot};
 use serde_json::json;
 
 use super::second::SecondArgs;
-use super::short_id;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
 use crate::session::{Session, note_borrowed_identity};
 use crate::spec::Spec;
+use crate::spec::short_id;
 use crate::ui::progress::{Progress, Work};
 use crate::ui::show;
 

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::moment::Earlier;
+use crate::opening::Purpose;
 use crate::relay::Relay;
 use crate::session::Session;
 use crate::spec::Spec;
@@ -28,12 +30,14 @@ pub(crate) struct DiffArgs {
     /// Also what differs in owner, mode, time or attributes only (U)
     #[arg(long)]
     metadata: bool,
+    #[command(flatten)]
+    earlier: Earlier,
 }
 
 /// Shows what was added (+), removed (-), changed (M) and became something else (T).
 pub(crate) fn run(cx: &Context, args: &DiffArgs) -> Result<Class, Failure> {
     let (before, after) = (Spec::read(&args.before)?, Spec::read(&args.after)?);
-    let session = Session::open(cx)?;
+    let session = Session::open_at(cx, args.earlier.as_of, Purpose::Use)?;
     let first = before.find(&session.repository)?;
     let second = after.find(&session.repository)?;
     let browser = Browser::new(&session.repository)?;

@@ -14,6 +14,8 @@ use crate::archive::{Archive, Put, Writer};
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::moment::Earlier;
+use crate::opening::Purpose;
 use crate::relay::{self, Relay};
 use crate::session::Session;
 use crate::spec::Spec;
@@ -31,6 +33,8 @@ pub(crate) struct DumpArgs {
     /// How to pack a folder: tar (the default) or zip
     #[arg(long, value_enum, value_name = "KIND")]
     archive: Option<Archive>,
+    #[command(flatten)]
+    earlier: Earlier,
 }
 
 /// Writes a file as it is, or a folder as an archive, to standard output.
@@ -41,7 +45,7 @@ pub(crate) fn run(cx: &Context, args: &DumpArgs) -> Result<Class, Failure> {
         (Some(path), None) => spec.path = Some(Path::new("/").join(path)),
         (None, _) => {}
     }
-    let session = Session::open(cx)?;
+    let session = Session::open_at(cx, args.earlier.as_of, Purpose::Use)?;
     let snapshot = spec.find(&session.repository)?;
     let browser = Browser::new(&session.repository)?;
     let path = spec.path().unwrap_or(Path::new("/"));

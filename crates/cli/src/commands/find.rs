@@ -10,15 +10,17 @@ use ownkey_engine::source::Case;
 use ownkey_engine::tree::Browser;
 
 use super::ls::json_node;
-use super::short_id;
 use crate::clock;
 use crate::context::Context;
 use crate::excludes;
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::moment::Earlier;
+use crate::opening::Purpose;
 use crate::relay::Relay;
 use crate::session::Session;
 use crate::spec::Spec;
+use crate::spec::short_id;
 use crate::ui::progress::{Progress, Work};
 use crate::ui::{Ui, sanitize, show};
 
@@ -34,6 +36,8 @@ pub(crate) struct FindArgs {
     /// Upper and lower case are the same
     #[arg(short, long)]
     ignore_case: bool,
+    #[command(flatten)]
+    earlier: Earlier,
 }
 
 /// Looks, oldest snapshot first.
@@ -46,7 +50,7 @@ pub(crate) fn run(cx: &Context, args: &FindArgs) -> Result<Class, Failure> {
     let patterns =
         Patterns::new(&args.patterns, case).map_err(|error| excludes::invalid(&error))?;
     let spec = args.snapshot.as_deref().map(Spec::read).transpose()?;
-    let session = Session::open(cx)?;
+    let session = Session::open_at(cx, args.earlier.as_of, Purpose::Use)?;
     let snapshots = match &spec {
         Some(spec) => vec![spec.find(&session.repository)?],
         None => session.repository.snapshots(),

@@ -3,7 +3,6 @@
 use ownkey_engine::source::presets;
 use serde_json::json;
 
-use crate::args;
 use crate::exit::{Class, TABLE};
 use crate::failure::Failure;
 use crate::ui::Ui;
@@ -30,7 +29,7 @@ pub(crate) fn run(ui: &Ui, args: &HelpArgs) -> Result<Class, Failure> {
 }
 
 fn command(path: &[&str]) -> Result<String, Failure> {
-    let mut grammar = args::grammar();
+    let mut grammar = super::grammar();
     grammar.build();
     let mut found = &mut grammar;
     for name in path {

@@ -13,6 +13,8 @@ use crate::clock;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::moment::Earlier;
+use crate::opening::Purpose;
 use crate::relay::Relay;
 use crate::session::Session;
 use crate::spec::Spec;
@@ -28,12 +30,14 @@ pub(crate) struct LsArgs {
     /// Also mode, owner, size and time
     #[arg(short, long)]
     long: bool,
+    #[command(flatten)]
+    earlier: Earlier,
 }
 
 /// Lists it, folders before what is in them.
 pub(crate) fn run(cx: &Context, args: &LsArgs) -> Result<Class, Failure> {
     let spec = Spec::read(&args.snapshot)?;
-    let session = Session::open(cx)?;
+    let session = Session::open_at(cx, args.earlier.as_of, Purpose::Use)?;
     let snapshot = spec.find(&session.repository)?;
     let browser = Browser::new(&session.repository)?;
     cx.ui.json("snapshot", described(&snapshot))?;

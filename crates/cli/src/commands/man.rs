@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::args;
 use crate::exit::Class;
 use crate::failure::Failure;
 use crate::ui::Ui;
@@ -18,7 +17,7 @@ pub(crate) struct ManArgs {
 
 /// Writes one page for the program and one for each command.
 pub(crate) fn run(ui: &Ui, args: &ManArgs) -> Result<Class, Failure> {
-    let mut grammar = args::grammar().disable_help_flag(true);
+    let mut grammar = super::grammar().disable_help_flag(true);
     grammar.build();
     let mut pages = vec![("ownkey".to_owned(), grammar.clone())];
     for command in grammar.get_subcommands() {

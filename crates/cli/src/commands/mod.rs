@@ -7,6 +7,7 @@ mod copy;
 mod diff;
 mod dump;
 mod find;
+mod grammar;
 mod help;
 mod init;
 mod key;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use crate::args::{Cli, Global};
+use crate::args::Global;
 use crate::bills;
 use crate::context::Context;
 use crate::exit::Class;
@@ -35,8 +36,8 @@ use crate::failure::Failure;
 use crate::signals::Interrupt;
 use crate::ui::{Format, Ui};
 
-pub(crate) use snapshots::{described, short_id};
-pub(crate) use storage::must_be_usable;
+pub(crate) use grammar::{Cli, grammar};
+pub(crate) use snapshots::described;
 
 /// What the program can do.
 #[derive(Debug, Subcommand)]
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_help_lists_every_command_once() {
-        let grammar = crate::args::grammar();
+        let grammar = grammar();
         let mut listed: Vec<&str> = GROUPS
             .iter()
             .flat_map(|(_, names)| names.iter().copied())

@@ -3,12 +3,13 @@
 use serde_json::{Map, json};
 
 use crate::bills;
+use crate::clock;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
 use crate::folders::Folders;
 use crate::location::RepositoryUrl;
-use crate::opening::{Bill, DAYS, Memory};
+use crate::remembered::{Bill, DAYS, Memory};
 use crate::ui::show;
 use crate::ui::table::{Align, Table};
 
@@ -22,7 +23,7 @@ pub(super) fn run(cx: &Context) -> Result<Class, Failure> {
     }
     let folders = Folders::find(crate::args::environment())?;
     let ledger = Memory::of(&folders.state, &place).ledger();
-    let month = ledger.month(bills::now()).map_err(|error| {
+    let month = ledger.month(clock::now()).map_err(|error| {
         Failure::other("cannot read this machine's count of requests").caused_by(&error)
     })?;
     let mut table = Table::new(&[

@@ -15,6 +15,8 @@ use crate::context::Context;
 use crate::excludes;
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::moment::Earlier;
+use crate::opening::Purpose;
 use crate::session::Session;
 use crate::spec::Spec;
 use crate::ui::progress::{Progress, Work};
@@ -53,6 +55,8 @@ pub(crate) struct RestoreArgs {
     /// Give files to the recorded numbers, not to the users of the recorded names
     #[arg(long)]
     numeric_ids: bool,
+    #[command(flatten)]
+    earlier: Earlier,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -113,7 +117,7 @@ pub(crate) fn run(cx: &Context, args: &RestoreArgs) -> Result<Class, Failure> {
     if args.delete && !args.yes && !args.dry_run {
         may_delete(cx, args)?;
     }
-    let session = Session::open(cx)?;
+    let session = Session::open_at(cx, args.earlier.as_of, Purpose::Use)?;
     let snapshot = spec.find(&session.repository)?;
     let browser = Browser::new(&session.repository)?;
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Restore);

@@ -9,7 +9,6 @@ use ownkey_engine::{Class as EngineClass, Error};
 use serde_json::json;
 
 use super::backup::{WhatArgs, labels, sources, summary};
-use super::short_id;
 use crate::args;
 use crate::context::Context;
 use crate::excludes::PresetName;
@@ -21,6 +20,7 @@ use crate::location::RepositoryUrl;
 use crate::opening::{self, Purpose};
 use crate::read_back::{self, ReadBack};
 use crate::session::Session;
+use crate::spec::short_id;
 use crate::ui::progress::{Progress, Work};
 use crate::ui::show;
 

@@ -8,8 +8,10 @@ use crate::clock;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
-use crate::keys::ObjectHash;
+use crate::moment::Earlier;
+use crate::opening::Purpose;
 use crate::session::Session;
+use crate::spec::short_id;
 use crate::ui::table::{Align, Table};
 use crate::ui::{json as lines, sanitize, show};
 
@@ -22,6 +24,8 @@ pub(crate) struct SnapshotsArgs {
     /// Only those with this tag
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
+    #[command(flatten)]
+    earlier: Earlier,
 }
 
 impl SnapshotsArgs {
@@ -37,7 +41,7 @@ impl SnapshotsArgs {
 
 /// Lists them, oldest first.
 pub(crate) fn run(cx: &Context, args: &SnapshotsArgs) -> Result<Class, Failure> {
-    let session = Session::open(cx)?;
+    let session = Session::open_at(cx, args.earlier.as_of, Purpose::Use)?;
     let snapshots: Vec<Snapshot> = session
         .repository
         .snapshots()
@@ -107,11 +111,6 @@ fn tags(snapshot: &Snapshot) -> Vec<&str> {
     let tags = snapshot.record.tags.iter().map(String::as_str);
     tags.filter(|tag| CopiedFrom::parse(tag).is_none())
         .collect()
-}
-
-/// As people call a snapshot.
-pub(crate) fn short_id(id: &ObjectHash) -> String {
-    id.to_string().chars().take(8).collect()
 }
 
 /// A snapshot for programs.

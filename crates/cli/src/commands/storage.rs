@@ -1,14 +1,11 @@
 //! `ownkey storage`: what a storage allows.
 
-use ownkey_storage::probe::{Report, Verdict};
 use serde_json::json;
 
-use crate::context::{Context, EngineRoom};
+use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
-use crate::location::RepositoryUrl;
-use crate::opening::{self, NewFolder};
-use crate::session::storage_failure;
+use crate::opening::{self, NewFolder, note_left_behind, word};
 use crate::ui::table::{Align, Table};
 
 /// What to do with a storage.
@@ -61,61 +58,6 @@ fn probe(cx: &Context) -> Result<Class, Failure> {
             "left_behind": report.left_behind.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }),
     )?;
-    report.facts().map_err(storage_failure)?;
+    report.facts().map_err(Failure::from)?;
     Ok(Class::Ok)
-}
-
-fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Good => "good",
-        Verdict::Limited => "limited",
-        Verdict::Absent => "absent",
-        Verdict::Unknown => "unknown",
-        Verdict::Unusable => "unusable",
-    }
-}
-
-fn note_left_behind(cx: &Context, report: &Report) {
-    let [first, ..] = report.left_behind.as_slice() else {
-        return;
-    };
-    cx.ui.note(&format!(
-        "{} of what was tried cannot be deleted there and stays, {first} for example; it does no harm",
-        report.left_behind.len()
-    ));
-}
-
-/// Tries out a storage before anything is made there; says in few lines what it allows and what not.
-pub(crate) fn must_be_usable(
-    cx: &Context,
-    room: &EngineRoom,
-    place: &RepositoryUrl,
-) -> Result<(), Failure> {
-    let report = opening::probe(cx, room, place, NewFolder::Made)?;
-    report.facts().map_err(storage_failure)?;
-    let all = |verdict: Verdict| {
-        let rows = report.rows.iter().filter(|row| row.verdict == verdict);
-        rows.map(|row| row.what).collect::<Vec<_>>().join(", ")
-    };
-    cx.ui.remark(&format!(
-        "{place} was tried out; good: {}",
-        all(Verdict::Good)
-    ))?;
-    for row in &report.rows {
-        if matches!(row.verdict, Verdict::Limited | Verdict::Unknown) {
-            cx.ui.remark(&format!(
-                "{} ({}): {}",
-                row.what,
-                word(row.verdict),
-                row.meaning
-            ))?;
-        }
-    }
-    let absent = all(Verdict::Absent);
-    if !absent.is_empty() {
-        cx.ui
-            .remark(&format!("not there, and not needed: {absent}"))?;
-    }
-    note_left_behind(cx, &report);
-    Ok(())
 }

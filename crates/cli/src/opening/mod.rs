@@ -3,15 +3,13 @@
 //! Inside out: the service, counted, slowed down, tried again, cached. A folder of this machine is
 //! none of a network's business: it is slowed down if somebody asks, and no more.
 
-mod ledger;
-mod memory;
 mod probing;
 mod proxy;
 mod service;
+mod trial;
 mod waits;
 mod web;
 
-use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,14 +23,13 @@ use ownkey_storage::{
 use crate::context::{Context, EngineRoom};
 use crate::failure::Failure;
 use crate::location::RepositoryUrl;
-use crate::session::storage_failure;
+use crate::remembered::Memory;
 use service::Way;
 use waits::Waits;
 
-pub(crate) use ledger::{Bill, DAYS};
-pub(crate) use memory::Memory;
 pub(crate) use probing::probe;
 pub(crate) use service::NewFolder;
+pub(crate) use trial::{must_be_usable, note_left_behind, word};
 
 /// What the storage is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,26 +40,10 @@ pub(crate) enum Purpose {
     Write,
     /// To see what is there, and not what a cache remembers of it.
     Examine,
+    /// To read what it was, by the versions that it keeps.
+    LookBack,
     /// To make a repository.
     Make,
-}
-
-/// The storages opened in this run, for their bills.
-#[derive(Default)]
-pub(crate) struct Counted(RefCell<Vec<(Memory, Arc<Requests>)>>);
-
-impl Counted {
-    fn add(&self, memory: Memory, requests: Arc<Requests>) {
-        self.0.borrow_mut().push((memory, requests));
-    }
-
-    /// What was asked of each storage so far.
-    pub(crate) fn bills(&self) -> Vec<(Memory, Bill)> {
-        let bill = |(memory, requests): &(Memory, Arc<Requests>)| {
-            (memory.clone(), Bill::of_run(requests.counts()))
-        };
-        self.0.borrow().iter().map(bill).collect()
-    }
 }
 
 /// Opens the storage of a place.
@@ -87,7 +68,9 @@ fn open_folder(
     let opened = room.until_interrupted(&cx.interrupt, async {
         let opened = match purpose {
             Purpose::Make => LocalStorage::create_root(folder).await,
-            Purpose::Use | Purpose::Write | Purpose::Examine => LocalStorage::open(folder).await,
+            Purpose::Use | Purpose::Write | Purpose::Examine | Purpose::LookBack => {
+                LocalStorage::open(folder).await
+            }
         };
         opened.map_err(|error| folder_failure(error, folder, purpose))
     })?;
@@ -106,7 +89,7 @@ fn folder_failure(error: StorageError, folder: &Path, purpose: Purpose) -> Failu
         ))
         .hint("check the path, and that the disk is mounted; or make that folder first");
     }
-    storage_failure(error)
+    error.into()
 }
 
 fn open_service(
@@ -117,12 +100,19 @@ fn open_service(
 ) -> Result<Arc<dyn Storage>, Failure> {
     let memory = Memory::of(&room.environment.state, place);
     if purpose == Purpose::Write && memory.facts().is_none() {
-        cx.ui
-            .note("trying out what this storage allows, once for this machine");
+        cx.ui.note(
+            "trying out what the storage allows, once for this machine; that may take a minute",
+        );
         // What does not work now says so when it is needed; a storage that lies is not written to.
         if let Ok(report) = probe(cx, room, place, NewFolder::Missed) {
-            report.facts().map_err(storage_failure)?;
+            report.facts().map_err(Failure::from)?;
         }
+    }
+    let adds = matches!(purpose, Purpose::Write | Purpose::Make);
+    if adds && cx.storage.object_lock.is_some() && !memory.facts().is_some_and(|facts| facts.locks)
+    {
+        return Err(Failure::usage(format!("{place} cannot lock objects"))
+            .hint("make a bucket with Object Lock enabled, which no bucket can be given later; or leave --object-lock out"));
     }
     let folder = match purpose {
         Purpose::Make => NewFolder::Made,
@@ -130,8 +120,13 @@ fn open_service(
     };
     let way = Way::to(cx, place, memory.facts(), folder)?;
     let service = room.until_interrupted(&cx.interrupt, async {
+        let way = match purpose {
+            // Whoever looks back after a disaster may do so from a machine that remembers nothing.
+            Purpose::LookBack => way.known_by_its_word().await?,
+            _ => way,
+        };
         let opened = way.storage().await;
-        opened.map_err(storage_failure)
+        opened.map_err(Failure::from)
     })?;
     let requests = Arc::new(Requests::default());
     cx.counted.add(memory.clone(), Arc::clone(&requests));
@@ -144,7 +139,7 @@ fn open_service(
     };
     let listener = Arc::new(move |waiting: &_| waits.hear(waiting));
     let retried = Arc::new(Retry::new(counted, policy, listener));
-    if cx.storage.no_cache || purpose == Purpose::Examine {
+    if cx.storage.no_cache || matches!(purpose, Purpose::Examine | Purpose::LookBack) {
         return Ok(retried);
     }
     let folder = memory.cache(&room.environment.cache);

@@ -10,13 +10,12 @@ use ownkey_storage::{
     CreateIfAbsent, LocalStorage, RetentionSupport, Storage, StorageError, VersionSupport,
 };
 
-use super::memory::{FACTS_VERSION, Facts, Memory};
 use super::service::{NewFolder, Way};
-use crate::bills;
+use crate::clock;
 use crate::context::{Context, EngineRoom};
 use crate::failure::Failure;
 use crate::location::RepositoryUrl;
-use crate::session::storage_failure;
+use crate::remembered::{FACTS_VERSION, Facts, Memory};
 
 /// Tries out the storage of a place, and remembers what it found if it can be used at all.
 pub(crate) fn probe(
@@ -47,7 +46,7 @@ pub(crate) fn probe(
                 }
             }
         };
-        tried.map_err(storage_failure)
+        tried.map_err(Failure::from)
     })?;
     if let Ok(found) = report.facts() {
         remember(cx, &room.environment.state, place, &found);
@@ -58,7 +57,7 @@ pub(crate) fn probe(
 fn remember(cx: &Context, state: &Path, place: &RepositoryUrl, found: &probe::Facts) {
     let facts = Facts {
         version: FACTS_VERSION,
-        probed: bills::now(),
+        probed: clock::now(),
         exclusive_creation: found.create_if_absent == CreateIfAbsent::Atomic,
         fresh_reads: found.fresh_reads,
         versions: found.versions == VersionSupport::Kept,

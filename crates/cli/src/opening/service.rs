@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use ownkey_engine::backup::lock_period;
 use ownkey_storage::http::{Cleartext, Endpoint};
 use ownkey_storage::probe::Opener;
 use ownkey_storage::s3::{
@@ -17,7 +18,6 @@ use ownkey_storage::{
     StorageError, VersionSupport, WebdavStorage,
 };
 
-use super::memory::Facts;
 use super::web::{CONNECTIONS, Web};
 use crate::args;
 use crate::context::Context;
@@ -25,6 +25,7 @@ use crate::exit::Class;
 use crate::failure::Failure;
 use crate::location::{RcloneUrl, RepositoryUrl, S3Url, SftpUrl, WebUrl, unencrypted};
 use crate::options::{Keeper, LockWish, StorageOptions};
+use crate::remembered::Facts;
 use crate::secrets::{Kind, REST_PASSWORD, WEBDAV_PASSWORD};
 
 /// The way to a service, checked as far as that costs no request.
@@ -234,7 +235,7 @@ fn locking(wish: LockWish) -> ObjectLock {
             Keeper::Nobody => LockMode::Compliance,
             Keeper::Privileged => LockMode::Governance,
         },
-        period: Some(wish.period),
+        period: Some(lock_period(wish.period)),
     }
 }
 
