@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 
+use futures_util::future::try_join_all;
 use http::header::{CONTENT_LENGTH, LAST_MODIFIED};
 use http::{HeaderMap, Method, StatusCode};
 use reqsign_core::time::Timestamp;
@@ -20,6 +21,9 @@ use crate::object::{MAX_PAGE, ObjectMeta, Page, VersionState};
 
 /// Pages without anything of ours that are read in a row: a million foreign objects.
 pub(super) const MAX_FOREIGN_PAGES: usize = 1000;
+
+/// Folders asked for at the same time; the client has a bound of its own for all.
+const FOLDERS_AT_ONCE: usize = 16;
 
 /// What is wanted of a listing.
 struct Wanted<'a> {
@@ -121,9 +125,18 @@ impl Bucket {
                     break;
                 }
             } else {
-                let mut inner = self.folder(wanted, &key).await?;
-                inner.sort_by(|(a, _), (b, _)| Reverse(a).cmp(&Reverse(b)));
-                pending.extend(inner);
+                // Its neighbours are next in any case, and asking for all at once is one wait.
+                let mut folders = vec![key];
+                while let Some((key, _)) = pending
+                    .pop_if(|(_, object)| object.is_none() && folders.len() < FOLDERS_AT_ONCE)
+                {
+                    folders.push(key);
+                }
+                let asked = folders.iter().map(|key| self.folder(wanted, key));
+                for mut inner in try_join_all(asked).await?.into_iter().rev() {
+                    inner.sort_by(|(a, _), (b, _)| Reverse(a).cmp(&Reverse(b)));
+                    pending.extend(inner);
+                }
             }
         }
         let more = objects.len() > wanted.limit;
