@@ -7,6 +7,9 @@ use crate::name::{ObjectName, Prefix};
 
 const ROUNDS: usize = 5;
 
+const REMEMBERS_ABSENCE: &str = "an object that was read absent a moment before stays absent after it was stored, \
+     so that no machine can see what others do: look for a cache or a proxy on the way";
+
 impl Bench<'_> {
     pub(super) async fn try_freshness(&mut self) -> Result<(), StorageError> {
         let mut stale = None;
@@ -54,10 +57,9 @@ impl Bench<'_> {
         }
         self.first().create(&name, pattern(10, 7)).await?;
         for storage in [self.second(), self.first()] {
+            // The look of a backup asks for the next entry of each log again and again until it is there.
             if !is_there(storage, &name).await? {
-                return Ok(Some(
-                    "an object read absent a moment before stays absent after it was stored",
-                ));
+                return Err(self.broken(Operation::Get, REMEMBERS_ABSENCE).of(&name));
             }
             if !is_listed(storage, &name).await? {
                 return Ok(Some("a listing lags behind what was stored"));
