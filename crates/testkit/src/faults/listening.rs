@@ -67,6 +67,8 @@ impl Listening {
 /// Serves requests until one of them, or the client, breaks the connection.
 async fn connection(mut stream: TcpStream, service: Arc<FaultyService>) {
     let mut buffer = BytesMut::new();
+    // Head and body are two writes, and the second is not to wait for word of the first.
+    let _ = stream.set_nodelay(true);
     while serve(&mut stream, &mut buffer, &service).await.is_some() {}
 }
 
