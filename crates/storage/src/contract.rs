@@ -60,6 +60,9 @@ use crate::object::{
 /// After an error of `create` other than `AlreadyExists` and `TooLarge` nobody knows whether the
 /// object is there; if it is, it is whole.
 ///
+/// What not every storage has, versions and retention, is `Unsupported` unless it is implemented; a
+/// decorator implements all of it, and the tests of C13 and C14 tell where one forgot.
+///
 /// [`MAX_OBJECT_BYTES`]: crate::MAX_OBJECT_BYTES
 #[async_trait]
 pub trait Storage: Debug + Send + Sync + 'static {
@@ -91,30 +94,46 @@ pub trait Storage: Debug + Send + Sync + 'static {
         prefix: &Prefix,
         after: Option<&VersionMark>,
         limit: usize,
-    ) -> Result<VersionPage, StorageError>;
+    ) -> Result<VersionPage, StorageError> {
+        let _ = (prefix, after, limit);
+        Err(lacking(self.location(), Operation::Versions))
+    }
 
     /// Reads one version of an object. (C13)
     async fn get_version(
         &self,
         name: &ObjectName,
         version: &VersionId,
-    ) -> Result<Bytes, StorageError>;
+    ) -> Result<Bytes, StorageError> {
+        let _ = version;
+        Err(lacking(self.location(), Operation::GetVersion).of(name))
+    }
 
     /// How long the storage is bound to keep an object. (C14)
-    async fn retention(&self, name: &ObjectName) -> Result<Retention, StorageError>;
+    async fn retention(&self, name: &ObjectName) -> Result<Retention, StorageError> {
+        Err(lacking(self.location(), Operation::Retention).of(name))
+    }
 
     /// Binds the storage to keep an object at least until then; never shortens. (C14)
     async fn extend_retention(
         &self,
         name: &ObjectName,
         until: SystemTime,
-    ) -> Result<(), StorageError>;
+    ) -> Result<(), StorageError> {
+        let _ = until;
+        Err(lacking(self.location(), Operation::ExtendRetention).of(name))
+    }
 
     /// What this storage can do.
     fn capabilities(&self) -> Capabilities;
 
     /// Where it is, for messages. (C17)
     fn location(&self) -> &Location;
+}
+
+fn lacking(location: &Location, operation: Operation) -> StorageError {
+    StorageError::new(StorageErrorKind::Unsupported, operation, location)
+        .saying("it keeps neither versions nor retention")
 }
 
 /// All pages of a listing, one after the other.

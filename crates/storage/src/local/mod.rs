@@ -34,9 +34,7 @@ use crate::error::{Operation, StorageError, StorageErrorKind};
 use crate::limits::MAX_OBJECT_BYTES;
 use crate::location::Location;
 use crate::name::{ObjectName, Prefix};
-use crate::object::{
-    DeleteOutcome, MAX_PAGE, Page, Retention, VersionId, VersionMark, VersionPage,
-};
+use crate::object::{DeleteOutcome, MAX_PAGE, Page};
 
 /// Objects as files of one folder.
 #[derive(Debug, Clone)]
@@ -93,11 +91,6 @@ impl LocalStorage {
             location: Location::folder(root.path()),
             root: Arc::new(root),
         })
-    }
-
-    fn unsupported(&self, operation: Operation) -> StorageError {
-        StorageError::new(StorageErrorKind::Unsupported, operation, &self.location)
-            .saying("a folder keeps neither versions nor retention")
     }
 
     fn error(
@@ -169,35 +162,6 @@ impl Storage for LocalStorage {
                 .map(|name| (name.clone(), explain(name, Err(fault))))
                 .collect(),
         }
-    }
-
-    async fn versions(
-        &self,
-        _prefix: &Prefix,
-        _after: Option<&VersionMark>,
-        _limit: usize,
-    ) -> Result<VersionPage, StorageError> {
-        Err(self.unsupported(Operation::Versions))
-    }
-
-    async fn get_version(
-        &self,
-        name: &ObjectName,
-        _version: &VersionId,
-    ) -> Result<Bytes, StorageError> {
-        Err(self.unsupported(Operation::GetVersion).of(name))
-    }
-
-    async fn retention(&self, name: &ObjectName) -> Result<Retention, StorageError> {
-        Err(self.unsupported(Operation::Retention).of(name))
-    }
-
-    async fn extend_retention(
-        &self,
-        name: &ObjectName,
-        _until: SystemTime,
-    ) -> Result<(), StorageError> {
-        Err(self.unsupported(Operation::ExtendRetention).of(name))
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -13,7 +13,6 @@ mod stdio;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -33,9 +32,7 @@ use crate::http::{Answer, HttpClient};
 use crate::limits::MAX_OBJECT_BYTES;
 use crate::location::Location;
 use crate::name::{ObjectName, Prefix};
-use crate::object::{
-    DeleteOutcome, MAX_PAGE, Page, Retention, VersionId, VersionMark, VersionPage,
-};
+use crate::object::{DeleteOutcome, MAX_PAGE, Page};
 use crate::site::{Site, delete_each, part};
 
 /// Answers whose body nobody needs.
@@ -80,11 +77,6 @@ impl RestStorage {
             Some(words) if answer.status.is_server_error() => error.caused_by(words),
             _ => error,
         }
-    }
-
-    fn unsupported(&self, operation: Operation) -> StorageError {
-        self.error(StorageErrorKind::Unsupported, operation)
-            .saying("the protocol has neither versions nor retention")
     }
 
     /// What is known of labels; every change is one call, so a panic elsewhere leaves it whole.
@@ -253,35 +245,6 @@ impl Storage for RestStorage {
 
     async fn delete(&self, names: &[ObjectName]) -> Vec<(ObjectName, DeleteOutcome)> {
         delete_each(names, async |name| self.delete_one(&name).await).await
-    }
-
-    async fn versions(
-        &self,
-        _prefix: &Prefix,
-        _after: Option<&VersionMark>,
-        _limit: usize,
-    ) -> Result<VersionPage, StorageError> {
-        Err(self.unsupported(Operation::Versions))
-    }
-
-    async fn get_version(
-        &self,
-        name: &ObjectName,
-        _version: &VersionId,
-    ) -> Result<Bytes, StorageError> {
-        Err(self.unsupported(Operation::GetVersion).of(name))
-    }
-
-    async fn retention(&self, name: &ObjectName) -> Result<Retention, StorageError> {
-        Err(self.unsupported(Operation::Retention).of(name))
-    }
-
-    async fn extend_retention(
-        &self,
-        name: &ObjectName,
-        _until: SystemTime,
-    ) -> Result<(), StorageError> {
-        Err(self.unsupported(Operation::ExtendRetention).of(name))
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -42,13 +42,11 @@ use crate::capabilities::{
     Capabilities, CreateIfAbsent, ReadAfterWrite, RetentionSupport, VersionSupport,
 };
 use crate::contract::Storage;
-use crate::error::{Operation, StorageError, StorageErrorKind};
+use crate::error::{Operation, StorageError};
 use crate::limits::MAX_OBJECT_BYTES;
 use crate::location::Location;
 use crate::name::{ObjectName, Prefix};
-use crate::object::{
-    DeleteOutcome, MAX_PAGE, Page, Retention, VersionId, VersionMark, VersionPage,
-};
+use crate::object::{DeleteOutcome, MAX_PAGE, Page};
 
 /// Objects as files of a folder on another machine.
 #[derive(Debug, Clone)]
@@ -160,11 +158,6 @@ impl SftpStorage {
         self.explained(read.await, operation)
             .map_err(|error| error.of(name))
     }
-
-    fn unsupported(&self, operation: Operation) -> StorageError {
-        StorageError::new(StorageErrorKind::Unsupported, operation, &self.location)
-            .saying("a folder keeps neither versions nor retention")
-    }
 }
 
 #[async_trait]
@@ -233,35 +226,6 @@ impl Storage for SftpStorage {
             .zip(results)
             .map(|(name, result)| (name.clone(), outcome(name, result)))
             .collect()
-    }
-
-    async fn versions(
-        &self,
-        _prefix: &Prefix,
-        _after: Option<&VersionMark>,
-        _limit: usize,
-    ) -> Result<VersionPage, StorageError> {
-        Err(self.unsupported(Operation::Versions))
-    }
-
-    async fn get_version(
-        &self,
-        name: &ObjectName,
-        _version: &VersionId,
-    ) -> Result<Bytes, StorageError> {
-        Err(self.unsupported(Operation::GetVersion).of(name))
-    }
-
-    async fn retention(&self, name: &ObjectName) -> Result<Retention, StorageError> {
-        Err(self.unsupported(Operation::Retention).of(name))
-    }
-
-    async fn extend_retention(
-        &self,
-        name: &ObjectName,
-        _until: SystemTime,
-    ) -> Result<(), StorageError> {
-        Err(self.unsupported(Operation::ExtendRetention).of(name))
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -30,9 +30,7 @@ use crate::http::{Answer, HttpClient};
 use crate::limits::MAX_OBJECT_BYTES;
 use crate::location::Location;
 use crate::name::{ObjectName, Prefix};
-use crate::object::{
-    DeleteOutcome, MAX_PAGE, Page, Retention, VersionId, VersionMark, VersionPage,
-};
+use crate::object::{DeleteOutcome, MAX_PAGE, Page};
 use crate::site::{Site, delete_each, part};
 
 /// Where creation is staged.
@@ -88,12 +86,6 @@ impl WebdavStorage {
             http: &self.http,
             operation,
         }
-    }
-
-    fn unsupported(&self, operation: Operation) -> StorageError {
-        self.service(operation)
-            .error(StorageErrorKind::Unsupported)
-            .saying("WebDAV keeps neither versions nor retention")
     }
 
     async fn read(
@@ -187,35 +179,6 @@ impl Storage for WebdavStorage {
 
     async fn delete(&self, names: &[ObjectName]) -> Vec<(ObjectName, DeleteOutcome)> {
         delete_each(names, async |name| self.delete_one(&name).await).await
-    }
-
-    async fn versions(
-        &self,
-        _prefix: &Prefix,
-        _after: Option<&VersionMark>,
-        _limit: usize,
-    ) -> Result<VersionPage, StorageError> {
-        Err(self.unsupported(Operation::Versions))
-    }
-
-    async fn get_version(
-        &self,
-        name: &ObjectName,
-        _version: &VersionId,
-    ) -> Result<Bytes, StorageError> {
-        Err(self.unsupported(Operation::GetVersion).of(name))
-    }
-
-    async fn retention(&self, name: &ObjectName) -> Result<Retention, StorageError> {
-        Err(self.unsupported(Operation::Retention).of(name))
-    }
-
-    async fn extend_retention(
-        &self,
-        name: &ObjectName,
-        _until: SystemTime,
-    ) -> Result<(), StorageError> {
-        Err(self.unsupported(Operation::ExtendRetention).of(name))
     }
 
     fn capabilities(&self) -> Capabilities {
