@@ -36,7 +36,7 @@ pub struct ObjectsReport {
 /// Reads every object of the storage and compares it with its name.
 ///
 /// # Errors
-/// [`Error::NoRepository`], [`Error::Cancelled`], and those of the storage that are not damage.
+/// [`Error::NoRepository`](crate::Error::NoRepository), [`Error::Cancelled`](crate::Error::Cancelled), and those of the storage that are not damage.
 pub fn objects(
     environment: &Environment,
     storage: &Arc<dyn Storage>,

@@ -3,7 +3,7 @@
 //!
 //! [`Fault`] is the table of what can go wrong; [`FaultyService`] counts requests, strikes, and
 //! carries what is left, in process and without sockets, so that a paused clock sees hours pass.
-//! [`Listening`](crate::Listening) carries the same over TCP.
+//! [`Listening`] carries the same over TCP.
 
 mod carrier;
 mod delivery;
