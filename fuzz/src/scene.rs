@@ -63,6 +63,7 @@ impl Scene {
             cache: folder.path().join("cache"),
             runtime: runtime.handle().clone(),
             stop: Arc::new(|| false),
+            memory: ownkey_engine::memory::Memory::Usual,
         };
         let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
         let founding = Founding {

@@ -8,27 +8,33 @@ use zstd::zstd_safe;
 const LEVEL: i32 = 3;
 
 /// Compresses frames; one per thread, because its tables are worth keeping.
-pub(crate) struct FrameCompressor(Compressor<'static>);
+pub(crate) struct FrameCompressor {
+    zstd: Compressor<'static>,
+    /// Reused: what a frame might need is much more than what it gets.
+    packed: Vec<u8>,
+}
 
 impl FrameCompressor {
     pub(crate) fn new() -> std::io::Result<Self> {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.include_checksum(false)?;
         compressor.include_contentsize(true)?;
-        Ok(Self(compressor))
+        Ok(Self {
+            zstd: compressor,
+            packed: Vec::new(),
+        })
     }
 
-    /// The stored form of `plain`: compressed where that saves at least a sixty-fourth.
-    pub(crate) fn compress(&mut self, plain: Vec<u8>) -> std::io::Result<(Codec, Vec<u8>)> {
-        if looks_random(&plain) {
-            return Ok((Codec::Stored, plain));
+    /// `plain` compressed, where that saves at least a sixty-fourth; else it is stored as it is.
+    pub(crate) fn compress(&mut self, plain: &[u8]) -> std::io::Result<Option<&[u8]>> {
+        if looks_random(plain) {
+            return Ok(None);
         }
-        let packed = self.0.compress(&plain)?;
-        if packed.len() < plain.len() - plain.len() / 64 {
-            Ok((Codec::Zstd, packed))
-        } else {
-            Ok((Codec::Stored, plain))
-        }
+        self.packed.clear();
+        self.packed.reserve(zstd_safe::compress_bound(plain.len()));
+        let length = self.zstd.compress_to_buffer(plain, &mut self.packed)?;
+        let saves = length < plain.len() - plain.len() / 64;
+        Ok(self.packed.get(..length).filter(|_| saves))
     }
 }
 

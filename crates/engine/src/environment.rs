@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ownkey_crypto::Random;
 
 use crate::format::time::Clock;
+use crate::memory::Memory;
 
 /// Tells whether the user asked to stop. Asked several times a second while the storage is waited
 /// for, from any thread.
@@ -26,4 +27,6 @@ pub struct Environment {
     pub runtime: tokio::runtime::Handle,
     /// Ends every wait for the storage.
     pub stop: Stop,
+    /// How much memory a run may take.
+    pub memory: Memory,
 }

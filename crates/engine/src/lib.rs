@@ -23,6 +23,7 @@ pub mod list;
 mod lock;
 mod log;
 mod log_state;
+pub mod memory;
 pub mod mirror;
 pub mod monitor;
 mod packer;

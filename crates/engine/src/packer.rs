@@ -5,7 +5,7 @@
 //! pack seals it and hands it to the storage; when few packs are in flight already it waits,
 //! and so everything before it waits too.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use ownkey_crypto::{FrameInput, PackKind, PackPadding, seal_pack};
 use ownkey_storage::StorageError;
@@ -29,9 +29,27 @@ pub(crate) struct Packer<'m> {
     io: Io,
     keys: Arc<Keyring>,
     monitor: &'m dyn Monitor,
-    data: Mutex<OpenPacks>,
-    meta: Mutex<OpenPacks>,
-    uploads: Arc<Uploads>,
+    /// Bytes of frames and packs that may be in memory at once.
+    room: usize,
+    shelf: Arc<Shelf>,
+}
+
+/// Everything that is not stored yet.
+#[derive(Default)]
+struct Shelf {
+    held: Mutex<Held>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Held {
+    data: OpenPacks,
+    meta: OpenPacks,
+    /// Bytes of frames in open packs, and of packs on their way.
+    bytes: usize,
+    in_flight: usize,
+    stored: Vec<IndexedPack>,
+    failed: Option<StorageError>,
 }
 
 /// Two packs of one kind that take frames.
@@ -48,48 +66,46 @@ struct OpenPack {
     bytes: usize,
 }
 
-/// Packs handed to the storage.
-#[derive(Default)]
-struct Uploads {
-    progress: Mutex<Progress>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Progress {
-    in_flight: usize,
-    stored: Vec<IndexedPack>,
-    failed: Option<StorageError>,
-}
-
 impl<'m> Packer<'m> {
-    pub(crate) fn new(io: Io, keys: Arc<Keyring>, monitor: &'m dyn Monitor) -> Self {
+    pub(crate) fn new(io: Io, keys: Arc<Keyring>, room: usize, monitor: &'m dyn Monitor) -> Self {
         Self {
             io,
             keys,
             monitor,
-            data: Mutex::default(),
-            meta: Mutex::default(),
-            uploads: Arc::default(),
+            room,
+            shelf: Arc::default(),
         }
     }
 
-    /// Takes a frame. Fails as soon as any upload has failed.
+    /// Takes a frame, as soon as there is room for it. Fails as soon as any upload has failed.
     pub(crate) fn add(&self, kind: PackKind, frame: FrameInput) -> Result<()> {
-        self.uploads.check()?;
         let mut coin = [0];
         self.keys.random().fill(&mut coin)?;
+        let length = frame.stored.len();
         let full = {
-            let mut open = lock(self.open(kind));
-            open.session += frame.stored.len() as u64;
+            // While nothing is on its way, waiting would not end: then the fullest pack makes room.
+            let mut held = self
+                .shelf
+                .wait_while(|held| held.in_flight > 0 && held.bytes + length > self.room)?;
+            held.bytes += length;
+            let open = held.open(kind);
+            open.session += length as u64;
             let [first, second] = &mut open.packs;
             let pack = if coin[0] & 1 == 0 { first } else { second };
-            pack.bytes += frame.stored.len();
+            pack.bytes += length;
             pack.frames.push(frame);
-            (pack.bytes >= TARGET).then(|| std::mem::take(pack))
+            let full = if pack.bytes >= TARGET {
+                Some((kind, std::mem::take(pack)))
+            } else if held.bytes > self.room {
+                Some(held.fullest())
+            } else {
+                None
+            };
+            held.in_flight += usize::from(full.is_some());
+            full
         };
         match full {
-            Some(pack) => self.store(kind, pack.frames, PackPadding::Padme),
+            Some((kind, pack)) => self.store(kind, pack, PackPadding::Padme),
             None => Ok(()),
         }
     }
@@ -98,34 +114,41 @@ impl<'m> Packer<'m> {
     /// last call, for the index.
     pub(crate) fn flush(&self) -> Result<Vec<IndexedPack>> {
         for kind in [PackKind::Data, PackKind::Meta] {
-            let (packs, session) = {
-                let mut open = lock(self.open(kind));
-                (std::mem::take(&mut open.packs), open.session)
-            };
-            let [mut one, two] = packs;
-            // Two halves make at most one pack of twice the target.
-            one.frames.extend(two.frames);
-            if !one.frames.is_empty() {
-                let padding = if session < SMALL_SESSION {
+            let (pack, padding) = {
+                let mut held = lock(&self.shelf.held);
+                let open = held.open(kind);
+                let [mut one, two] = std::mem::take(&mut open.packs);
+                // Two halves make at most one pack of twice the target.
+                one.frames.extend(two.frames);
+                one.bytes += two.bytes;
+                let padding = if open.session < SMALL_SESSION {
                     PackPadding::SmallSession
                 } else {
                     PackPadding::Padme
                 };
-                self.store(kind, one.frames, padding)?;
+                held.in_flight += usize::from(!one.frames.is_empty());
+                (one, padding)
+            };
+            if !pack.frames.is_empty() {
+                self.store(kind, pack, padding)?;
             }
         }
-        self.uploads.wait()
+        let mut held = self.shelf.wait_while(|held| held.in_flight > 0)?;
+        Ok(std::mem::take(&mut held.stored))
     }
 
-    fn open(&self, kind: PackKind) -> &Mutex<OpenPacks> {
-        match kind {
-            PackKind::Data => &self.data,
-            PackKind::Meta => &self.meta,
-        }
-    }
-
-    fn store(&self, kind: PackKind, frames: Vec<FrameInput>, padding: PackPadding) -> Result<()> {
-        let pack = seal_pack(self.keys.writer(), kind, frames, padding, &self.keys.hedge)?;
+    /// Stores a pack that is counted as on its way.
+    fn store(&self, kind: PackKind, pack: OpenPack, padding: PackPadding) -> Result<()> {
+        let held = pack.bytes;
+        let ended = |stored| self.shelf.ended(held, stored);
+        let pack = seal_pack(
+            self.keys.writer(),
+            kind,
+            pack.frames,
+            padding,
+            &self.keys.hedge,
+        )
+        .inspect_err(|_| ended(None))?;
         let name = PackName {
             kind,
             hash: pack.hash,
@@ -137,45 +160,62 @@ impl<'m> Packer<'m> {
             length,
             directory: pack.directory,
         };
-        lock(&self.uploads.progress).in_flight += 1;
-        let uploads = Arc::clone(&self.uploads);
+        let shelf = Arc::clone(&self.shelf);
         self.io.upload(
             layout::pack(&name),
             Outgoing::Pack(pack.sealed),
-            move |outcome| uploads.ended(indexed, outcome),
+            move |outcome| shelf.ended(held, Some(outcome.map(|()| indexed))),
         );
         self.monitor.count(Figure::BytesUploaded, u64::from(length));
         Ok(())
     }
 }
 
-impl Uploads {
-    fn ended(&self, pack: IndexedPack, outcome: std::result::Result<(), StorageError>) {
-        let mut progress = lock(&self.progress);
-        progress.in_flight -= 1;
+impl Held {
+    fn open(&mut self, kind: PackKind) -> &mut OpenPacks {
+        match kind {
+            PackKind::Data => &mut self.data,
+            PackKind::Meta => &mut self.meta,
+        }
+    }
+
+    /// Takes the open pack that holds most.
+    fn fullest(&mut self) -> (PackKind, OpenPack) {
+        let kinds = [PackKind::Data, PackKind::Meta];
+        let most = |open: &OpenPacks| open.packs.iter().map(|pack| pack.bytes).max();
+        let kind = kinds[usize::from(most(&self.meta) > most(&self.data))];
+        let [first, second] = &mut self.open(kind).packs;
+        let fullest = if first.bytes >= second.bytes {
+            first
+        } else {
+            second
+        };
+        (kind, std::mem::take(fullest))
+    }
+}
+
+impl Shelf {
+    /// Waits for as long as `busy`, or until an upload has failed.
+    fn wait_while(&self, busy: impl Fn(&Held) -> bool) -> Result<MutexGuard<'_, Held>> {
+        let wait = |held: &mut Held| busy(held) && held.failed.is_none();
+        let waited = self.changed.wait_while(lock(&self.held), wait);
+        let held = waited.unwrap_or_else(PoisonError::into_inner);
+        match &held.failed {
+            Some(error) => Err(error.clone().into()),
+            None => Ok(held),
+        }
+    }
+
+    /// A pack is no longer on its way: stored, refused, or not even sealed.
+    fn ended(&self, bytes: usize, outcome: Option<std::result::Result<IndexedPack, StorageError>>) {
+        let mut held = lock(&self.held);
+        held.in_flight -= 1;
+        held.bytes -= bytes;
         match outcome {
-            Ok(()) => progress.stored.push(pack),
-            Err(error) => progress.failed = Some(error),
+            Some(Ok(pack)) => held.stored.push(pack),
+            Some(Err(error)) => held.failed = Some(error),
+            None => {}
         }
         self.changed.notify_all();
-    }
-
-    fn check(&self) -> Result<()> {
-        match &lock(&self.progress).failed {
-            Some(error) => Err(error.clone().into()),
-            None => Ok(()),
-        }
-    }
-
-    fn wait(&self) -> Result<Vec<IndexedPack>> {
-        let progress = lock(&self.progress);
-        let waited = self.changed.wait_while(progress, |progress| {
-            progress.in_flight > 0 && progress.failed.is_none()
-        });
-        let mut progress = waited.unwrap_or_else(PoisonError::into_inner);
-        match &progress.failed {
-            Some(error) => Err(error.clone().into()),
-            None => Ok(std::mem::take(&mut progress.stored)),
-        }
     }
 }

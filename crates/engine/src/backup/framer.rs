@@ -7,11 +7,12 @@
 //! it, though others may already refer to it. A checkpoint must not fall into that time: framers
 //! hold the pass's gate open meanwhile, and a checkpoint closes it first.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use ownkey_crypto::{ChunkId, ChunkType, FrameInput, PackKind};
+use ownkey_crypto::{ChunkId, ChunkType, Codec, FrameInput, PackKind};
 
 use crate::compress::FrameCompressor;
 use crate::error::{Error, Result};
@@ -23,7 +24,7 @@ use crate::packer::Packer;
 /// Chunks at least this long are frames of their own.
 const ALONE: usize = 512 << 10;
 /// Plaintext at which a shared frame is closed.
-const SHARED: usize = 1 << 20;
+const SHARED: usize = 2 << 20;
 
 /// Where the chunks of one pass go; shared by its threads.
 pub(crate) struct Store<'s> {
@@ -70,8 +71,13 @@ impl<'s> Framer<'s> {
     }
 
     /// Stores a chunk unless it is stored, and names it.
-    pub(crate) fn put(&mut self, kind: ChunkType, chunk: &[u8]) -> Result<ChunkId> {
-        let id = self.store.keys.names.chunk_id(kind, chunk);
+    pub(crate) fn put<'c>(
+        &mut self,
+        kind: ChunkType,
+        chunk: impl Into<Cow<'c, [u8]>>,
+    ) -> Result<ChunkId> {
+        let chunk = chunk.into();
+        let id = self.store.keys.names.chunk_id(kind, &chunk);
         let store = self.store;
         self.gate
             .get_or_insert_with(|| store.gate.read().unwrap_or_else(PoisonError::into_inner));
@@ -87,66 +93,80 @@ impl<'s> Framer<'s> {
         Ok(id)
     }
 
-    fn take(&mut self, kind: ChunkType, id: ChunkId, chunk: &[u8]) -> Result<()> {
+    fn take(&mut self, kind: ChunkType, id: ChunkId, chunk: Cow<'_, [u8]>) -> Result<()> {
         // Chunks are cut at 4 MiB.
         let length = u32::try_from(chunk.len()).map_err(|_| Error::WorkerLost)?;
         if chunk.len() >= ALONE {
-            return self.close(Draft {
-                kind: Some(kind),
+            let (codec, stored) = match self.compressor.compress(&chunk).map_err(failed)? {
+                Some(packed) => (Codec::Zstd, packed.to_vec()),
+                None => (Codec::Stored, chunk.into_owned()),
+            };
+            return self.store.add(FrameInput {
+                chunk_type: kind,
+                codec,
+                plain_len: length,
                 chunks: vec![(id, length)],
-                plain: chunk.to_vec(),
+                stored,
             });
         }
         if self.draft.kind.is_some_and(|other| other != kind)
             || self.draft.plain.len() + chunk.len() > SHARED
         {
             // Not `flush`: this chunk is claimed, so the gate stays open for it.
-            let draft = std::mem::take(&mut self.draft);
-            self.close(draft)?;
+            self.close()?;
         }
         self.draft.kind = Some(kind);
         self.draft.chunks.push((id, length));
-        self.draft.plain.extend_from_slice(chunk);
+        self.draft.plain.extend_from_slice(&chunk);
         Ok(())
     }
 
     /// Closes the shared frame, if there is one.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        let draft = std::mem::take(&mut self.draft);
-        self.close(draft)?;
+        self.close()?;
         self.gate = None;
         Ok(())
     }
 
-    fn close(&mut self, draft: Draft) -> Result<()> {
-        let Some(chunk_type) = draft.kind else {
+    /// The draft keeps its room, which the next one needs as well.
+    fn close(&mut self) -> Result<()> {
+        let Some(chunk_type) = self.draft.kind.take() else {
             return Ok(());
         };
-        let plain_len = u32::try_from(draft.plain.len()).map_err(|_| Error::WorkerLost)?;
-        let failed = |source| Error::Local {
-            action: "compress",
-            path: "a frame".into(),
-            source,
+        let plain = &mut self.draft.plain;
+        let plain_len = u32::try_from(plain.len()).map_err(|_| Error::WorkerLost)?;
+        let (codec, stored) = match self.compressor.compress(plain).map_err(failed)? {
+            Some(packed) => (Codec::Zstd, packed.to_vec()),
+            None => (Codec::Stored, plain.clone()),
         };
-        let (codec, stored) = self.compressor.compress(draft.plain).map_err(failed)?;
-        let kind = match chunk_type {
-            ChunkType::Content => PackKind::Data,
-            ChunkType::Tree | ChunkType::List => PackKind::Meta,
-        };
-        self.store.packer.add(
-            kind,
-            FrameInput {
-                chunk_type,
-                codec,
-                plain_len,
-                chunks: draft.chunks,
-                stored,
-            },
-        )
+        plain.clear();
+        self.store.add(FrameInput {
+            chunk_type,
+            codec,
+            plain_len,
+            chunks: std::mem::take(&mut self.draft.chunks),
+            stored,
+        })
+    }
+}
+
+fn failed(source: std::io::Error) -> Error {
+    Error::Local {
+        action: "compress",
+        path: "a frame".into(),
+        source,
     }
 }
 
 impl Store<'_> {
+    fn add(&self, frame: FrameInput) -> Result<()> {
+        let kind = match frame.chunk_type {
+            ChunkType::Content => PackKind::Data,
+            ChunkType::Tree | ChunkType::List => PackKind::Meta,
+        };
+        self.packer.add(kind, frame)
+    }
+
     /// Waits until every claimed chunk is with the packer, and lets no other be claimed.
     pub(crate) fn close_gate(&self) -> RwLockWriteGuard<'_, ()> {
         self.gate.write().unwrap_or_else(PoisonError::into_inner)

@@ -1,6 +1,6 @@
 //! One entry that is not a directory: from the file system to a node.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use super::cut::{Stop, cut_all};
@@ -10,6 +10,7 @@ use super::stream::{StreamWriter, list};
 use crate::error::{Error, Result};
 use crate::format::node::{Extent, Extents, Metadata, Node, NodeKind, Stream};
 use crate::format::tree::extents_to_bytes;
+use crate::lock::lock;
 use crate::monitor::Figure;
 use crate::source::{Entry, File, Fingerprint, Kind, SourceError, Stat};
 
@@ -23,47 +24,76 @@ pub(crate) struct Outcome {
     pub(crate) problems: Vec<String>,
 }
 
-/// A place for an outcome that somebody waits for. Hard links share one.
+/// The outcomes of one batch, for whoever waits for one of them: they come all at once, so that
+/// who waits is woken once.
 #[derive(Default)]
-pub(crate) struct Slot {
-    outcome: Mutex<Option<Outcome>>,
-    filled: Condvar,
+pub(crate) struct Outcomes {
+    told: Mutex<Option<Vec<Option<Outcome>>>>,
+    changed: Condvar,
 }
 
-impl Slot {
-    pub(crate) fn fill(&self, outcome: Outcome) {
-        *self.lock() = Some(outcome);
-        self.filled.notify_all();
+impl Outcomes {
+    /// Tells what became of every entry of the batch, in its order.
+    pub(crate) fn tell(&self, outcomes: Vec<Outcome>) {
+        *lock(&self.told) = Some(outcomes.into_iter().map(Some).collect());
+        self.changed.notify_all();
+    }
+}
+
+/// The outcome of one entry of a batch. The names of an inode share one.
+#[derive(Clone)]
+pub(crate) struct Pending {
+    batch: Arc<Outcomes>,
+    nth: usize,
+}
+
+impl Pending {
+    pub(crate) fn new(batch: &Arc<Outcomes>, nth: usize) -> Self {
+        Self {
+            batch: Arc::clone(batch),
+            nth,
+        }
     }
 
-    /// Waits for the outcome, or until the pass fails.
-    pub(crate) fn wait(&self, pass: &Pass<'_>) -> Result<Outcome> {
+    /// Waits for the outcome, or until the pass fails. It is nobody else's.
+    pub(crate) fn take(self, pass: &Pass<'_>) -> Result<Outcome> {
+        self.wait(pass, Option::take)
+    }
+
+    /// The same, for one of several who wait for it.
+    pub(crate) fn copy(&self, pass: &Pass<'_>) -> Result<Outcome> {
+        self.wait(pass, |outcome| outcome.clone())
+    }
+
+    fn wait(
+        &self,
+        pass: &Pass<'_>,
+        get: impl FnOnce(&mut Option<Outcome>) -> Option<Outcome>,
+    ) -> Result<Outcome> {
         /// How long a failure elsewhere may go unnoticed.
         const LOOK_UP: Duration = Duration::from_millis(50);
-        let mut outcome = self.lock();
+        let mut told = lock(&self.batch.told);
         loop {
-            if let Some(outcome) = outcome.as_ref() {
-                return Ok(outcome.clone());
+            if let Some(outcomes) = told.as_mut() {
+                let outcome = outcomes.get_mut(self.nth).and_then(get);
+                return outcome.ok_or(Error::WorkerLost);
             }
             if pass.has_failed() {
                 return Err(Error::WorkerLost);
             }
-            outcome = match self.filled.wait_timeout(outcome, LOOK_UP) {
-                Ok((outcome, _)) => outcome,
+            told = match self.batch.changed.wait_timeout(told, LOOK_UP) {
+                Ok((told, _)) => told,
                 Err(poisoned) => poisoned.into_inner().0,
             };
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Outcome>> {
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// An entry to read, and where its outcome goes.
-pub(crate) struct Leaf {
-    pub(crate) what: Box<dyn Readable>,
-    pub(crate) slot: Arc<Slot>,
+/// Entries that one thread reads one after another.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) entries: Vec<Box<dyn Readable>>,
+    pub(crate) outcomes: Arc<Outcomes>,
 }
 
 /// An entry whose content is still where it comes from.

@@ -5,11 +5,10 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::leaf::{Leaf, Readable, Slot};
+use super::leaf::{Batch, Pending, Readable};
 use super::pass::Pass;
 use crate::error::{Error, Result};
 use crate::format::node::Node;
@@ -49,7 +48,7 @@ pub(crate) enum Source {
     /// It is as it was.
     Unchanged(Box<Node>, Option<Fingerprint>),
     /// A reader is at it.
-    Reading(Arc<Slot>),
+    Reading(Pending),
 }
 
 /// Whether other entries may be the same inode.
@@ -80,41 +79,48 @@ pub(crate) struct ToRead {
     pub(crate) owner: u32,
 }
 
-/// Files of one batch share frames: of one directory and owner, up to this many bytes.
-const BATCH_BYTES: u64 = 1 << 20;
-const BATCH_FILES: usize = 256;
+/// Files of one batch share frames: of one owner, and up to this many bytes.
+const BATCH_BYTES: u64 = 2 << 20;
+const BATCH_FILES: usize = 1_024;
+/// Every entry that waits holds the folder it is in open.
+const BATCH_FOLDERS: usize = 32;
+/// Steps told at once, so that the trees are not woken for each.
+const RUN: usize = 256;
 
 /// Distributes what a walk comes to.
 pub(crate) struct Outlet {
-    jobs: Sender<Vec<Leaf>>,
-    steps: Sender<Step>,
+    jobs: Sender<Batch>,
+    steps: Sender<Vec<Step>>,
     batch: Batch,
-    /// Outcomes of inodes with several names.
-    linked: HashMap<FileId, Arc<Slot>>,
-}
-
-#[derive(Default)]
-struct Batch {
-    leaves: Vec<Leaf>,
-    /// Told only after the batch is on its way: who waits for a leaf must find a reader at it.
-    steps: Vec<Step>,
+    /// Told only after the batch is on its way: who waits for an entry must find a reader at it.
+    run: Vec<Step>,
     bytes: u64,
     owner: u32,
+    folders: usize,
+    /// Whether a folder began or ended since the last entry of the batch.
+    moved: bool,
+    /// Outcomes of inodes with several names.
+    linked: HashMap<FileId, Pending>,
 }
 
 impl Outlet {
-    pub(crate) fn new(jobs: Sender<Vec<Leaf>>, steps: Sender<Step>) -> Self {
+    pub(crate) fn new(jobs: Sender<Batch>, steps: Sender<Vec<Step>>) -> Self {
         Self {
             jobs,
             steps,
             batch: Batch::default(),
+            run: Vec::new(),
+            bytes: 0,
+            owner: 0,
+            folders: 0,
+            moved: false,
             linked: HashMap::new(),
         }
     }
 
-    /// A step at which a directory begins or ends: nothing is read together across it.
+    /// A step at which a directory begins or ends, or something that could not be read.
     pub(crate) fn step(&mut self, step: Step) -> Result<()> {
-        self.send_batch()?;
+        self.moved = true;
         self.tell(step)
     }
 
@@ -127,7 +133,7 @@ impl Outlet {
         links: Links,
     ) -> Result<()> {
         let source = Source::Unchanged(Box::new(node), fingerprint);
-        self.say(Step::Leaf {
+        self.tell(Step::Leaf {
             path,
             source,
             links,
@@ -136,32 +142,12 @@ impl Outlet {
 
     /// An entry to read; of several names of one inode the first is read.
     pub(crate) fn read(&mut self, path: PathBuf, links: Links, leaf: ToRead) -> Result<()> {
-        let slot = Arc::<Slot>::default();
-        if let Some(id) = links.inode() {
-            if let Some(first) = self.linked.get(&id) {
-                let source = Source::Reading(Arc::clone(first));
-                return self.say(Step::Leaf {
-                    path,
-                    source,
-                    links,
-                });
-            }
-            self.linked.insert(id, Arc::clone(&slot));
-        }
-        if self.batch.leaves.len() >= BATCH_FILES
-            || self.batch.bytes.saturating_add(leaf.size) > BATCH_BYTES
-            || self.batch.owner != leaf.owner
-        {
-            self.send_batch()?;
-        }
-        self.batch.owner = leaf.owner;
-        self.batch.bytes = self.batch.bytes.saturating_add(leaf.size);
-        self.batch.leaves.push(Leaf {
-            what: leaf.what,
-            slot: Arc::clone(&slot),
+        let first = links.inode().and_then(|id| self.linked.get(&id)).cloned();
+        let source = Source::Reading(match first {
+            Some(first) => first,
+            None => self.batched(links, leaf)?,
         });
-        let source = Source::Reading(slot);
-        self.say(Step::Leaf {
+        self.tell(Step::Leaf {
             path,
             source,
             links,
@@ -170,29 +156,51 @@ impl Outlet {
 
     /// Sends what is left; without it the last entries are never read.
     pub(crate) fn finish(mut self) -> Result<()> {
-        self.send_batch()
+        self.send()
+    }
+
+    fn batched(&mut self, links: Links, leaf: ToRead) -> Result<Pending> {
+        self.folders += usize::from(self.moved);
+        self.moved = false;
+        let bytes = self.bytes.saturating_add(leaf.size);
+        if self.owner != leaf.owner
+            || bytes > BATCH_BYTES
+            || self.folders > BATCH_FOLDERS
+            || self.batch.entries.len() >= BATCH_FILES
+        {
+            self.send()?;
+        }
+        self.owner = leaf.owner;
+        self.bytes = self.bytes.saturating_add(leaf.size);
+        let pending = Pending::new(&self.batch.outcomes, self.batch.entries.len());
+        self.batch.entries.push(leaf.what);
+        if let Some(id) = links.inode() {
+            self.linked.insert(id, pending.clone());
+        }
+        Ok(pending)
     }
 
     /// Tells a step in its place: behind the batch it may belong to.
-    fn say(&mut self, step: Step) -> Result<()> {
-        if self.batch.leaves.is_empty() {
-            return self.tell(step);
+    fn tell(&mut self, step: Step) -> Result<()> {
+        self.run.push(step);
+        let most = if self.batch.entries.is_empty() {
+            RUN
+        } else {
+            4 * BATCH_FILES
+        };
+        if self.run.len() < most {
+            return Ok(());
         }
-        self.batch.steps.push(step);
-        Ok(())
+        self.send()
     }
 
-    fn send_batch(&mut self) -> Result<()> {
+    fn send(&mut self) -> Result<()> {
         let batch = std::mem::take(&mut self.batch);
-        if !batch.leaves.is_empty() {
-            self.jobs
-                .send(batch.leaves)
-                .map_err(|_| Error::WorkerLost)?;
+        (self.bytes, self.folders) = (0, 0);
+        if !batch.entries.is_empty() {
+            self.jobs.send(batch).map_err(|_| Error::WorkerLost)?;
         }
-        batch.steps.into_iter().try_for_each(|step| self.tell(step))
-    }
-
-    fn tell(&self, step: Step) -> Result<()> {
-        self.steps.send(step).map_err(|_| Error::WorkerLost)
+        let run = std::mem::take(&mut self.run);
+        self.steps.send(run).map_err(|_| Error::WorkerLost)
     }
 }

@@ -15,22 +15,23 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select_biased};
 
 use super::framer::Store;
-use super::leaf::{Leaf, LeafReader, Outcome};
+use super::leaf::{Batch, LeafReader, Outcome};
 use super::outlet::{Origin, Outlet, Step};
 use super::parent::ParentWriter;
 use super::share::{Sharing, Task};
 use super::stream::Cutter;
 use super::trees::{Tally, Trees};
+use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::format::node::Stream;
 use crate::format::time::{Clock, Timestamp};
 use crate::monitor::Monitor;
 use crate::source::MetadataReader;
 
-/// Steps on their way to the trees: enough to keep the readers busy past a large file.
-const STEPS: usize = 4_096;
+/// Runs of steps on their way to the trees: enough to keep the readers busy past a large file.
+const RUNS: usize = 16;
 /// Batches on their way to the readers.
-const BATCHES: usize = 16;
+const BATCHES: usize = 4;
 
 /// What the threads of a pass share.
 pub(crate) struct Pass<'p> {
@@ -80,16 +81,16 @@ impl<'p> Pass<'p> {
     pub(crate) fn new(
         store: &'p Store<'p>,
         monitor: &'p dyn Monitor,
-        clock: &'p dyn Clock,
+        environment: &'p Environment,
         asked: Vec<PathBuf>,
     ) -> Self {
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let threads = environment.memory.workers();
         Self {
             cutter: Cutter::new(&store.keys.names),
             store,
             metadata: MetadataReader::new(),
             monitor,
-            clock,
+            clock: environment.clock.as_ref(),
             asked,
             tasks: bounded(threads),
             threads,
@@ -140,7 +141,7 @@ impl<'p> Pass<'p> {
     ) -> Result<Passed<'k>> {
         let passed = std::thread::scope(|scope| {
             let (jobs, to_read) = bounded(BATCHES);
-            let (steps, to_build) = bounded(STEPS);
+            let (steps, to_build) = bounded(RUNS);
             scope.spawn(move || {
                 let walked = origin.walk(self, Outlet::new(jobs, steps));
                 walked.unwrap_or_else(|error| self.fail(error));
@@ -162,14 +163,16 @@ impl<'p> Pass<'p> {
 
     fn build<'k>(
         &'p self,
-        steps: Receiver<Step>,
+        steps: Receiver<Vec<Step>>,
         record: Option<ParentWriter<'k>>,
         between: &mut Between<'_>,
     ) -> Result<Passed<'k>> {
         let mut trees = Trees::new(self, record)?;
-        for step in steps {
-            trees.take(step)?;
-            between(&mut trees)?;
+        for run in steps {
+            for step in run {
+                trees.take(step)?;
+                between(&mut trees)?;
+            }
         }
         if self.has_failed() {
             return Err(Error::WorkerLost);
@@ -183,7 +186,7 @@ impl<'p> Pass<'p> {
     }
 
     /// A reading thread: chunks of large files first, then the next batch.
-    fn read(&'p self, batches: &Receiver<Vec<Leaf>>) -> Result<()> {
+    fn read(&'p self, batches: &Receiver<Batch>) -> Result<()> {
         let mut reader = LeafReader::new(self)?;
         loop {
             if self.has_failed() {
@@ -192,27 +195,25 @@ impl<'p> Pass<'p> {
             select_biased! {
                 recv(self.tasks.1) -> task => task.map_err(|_| Error::WorkerLost)?.run(reader.framer())?,
                 recv(batches) -> batch => match batch {
-                    Ok(batch) => self.read_batch(&mut reader, &batch)?,
+                    Ok(batch) => self.read_batch(&mut reader, batch)?,
                     Err(_) => return self.help(&mut reader),
                 },
             }
         }
     }
 
-    fn read_batch(&self, reader: &mut LeafReader<'p>, batch: &[Leaf]) -> Result<()> {
+    fn read_batch(&self, reader: &mut LeafReader<'p>, batch: Batch) -> Result<()> {
         let _reading = Reading::begin(&self.reading);
-        let mut outcomes: Vec<Outcome> = Vec::with_capacity(batch.len());
-        for leaf in batch {
+        let mut outcomes: Vec<Outcome> = Vec::with_capacity(batch.entries.len());
+        for entry in batch.entries {
             if self.monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
-            outcomes.push(leaf.what.read(reader)?);
+            outcomes.push(entry.read(reader)?);
         }
         // Who sees an outcome may rely on its chunks being with the packer.
         reader.framer().flush()?;
-        for (leaf, outcome) in batch.iter().zip(outcomes) {
-            leaf.slot.fill(outcome);
-        }
+        batch.outcomes.tell(outcomes);
         Ok(())
     }
 

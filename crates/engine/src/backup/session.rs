@@ -32,6 +32,7 @@ use crate::format::record::{Counts, SnapshotRecord};
 use crate::format::time::Timestamp;
 use crate::format::tree::append_node;
 use crate::index::{Claims, Index};
+use crate::keyring::Keyring;
 use crate::log::Draft;
 use crate::monitor::{Figure, Monitor};
 use crate::packer::Packer;
@@ -182,12 +183,13 @@ impl<'r> Session<'r> {
         let index = Arc::clone(&self.index);
         let keys = Arc::clone(&self.repository.keys);
         let claims = Claims::new(&index);
-        let packer = Packer::new(self.repository.io.clone(), Arc::clone(&keys), self.monitor);
+        let packer = self.packer(&keys);
         let store = store(&keys, &claims, &packer, &index);
-        let clock = Arc::clone(&self.repository.environment.clock);
+        let environment = self.repository.environment.clone();
+        let clock = &environment.clock;
         let asked = self.record.paths.iter();
         let asked = asked.map(|path| OsStr::from_bytes(path).into()).collect();
-        let pass = Pass::new(&store, self.monitor, clock.as_ref(), asked);
+        let pass = Pass::new(&store, self.monitor, &environment, asked);
         let mut next_checkpoint = clock.now().seconds.saturating_add(CHECKPOINT_SECONDS);
         let passed = pass.run(origin, writer, &mut |trees| {
             if clock.now().seconds >= next_checkpoint {
@@ -200,6 +202,18 @@ impl<'r> Session<'r> {
         self.relied.packs.extend(pass.store.relied_packs());
         self.finish_record(passed.root, passed.tally, &store);
         Ok(passed.record)
+    }
+
+    fn packer(&self, keys: &Arc<Keyring>) -> Packer<'r> {
+        let Repository {
+            io, environment, ..
+        } = &*self.repository;
+        Packer::new(
+            io.clone(),
+            Arc::clone(keys),
+            environment.memory.packs(),
+            self.monitor,
+        )
     }
 
     /// A source that was full and is empty now is more likely an unmounted disk than a wish.
@@ -226,7 +240,7 @@ impl<'r> Session<'r> {
         let index = Arc::clone(&self.index);
         let keys = Arc::clone(&self.repository.keys);
         let claims = Claims::new(&index);
-        let packer = Packer::new(self.repository.io.clone(), Arc::clone(&keys), self.monitor);
+        let packer = self.packer(&keys);
         let store = store(&keys, &claims, &packer, &index);
         let cutter = Cutter::new(&keys.names);
         let mut framer = Framer::new(&store)?;
@@ -395,7 +409,7 @@ impl<'r> Session<'r> {
 }
 
 fn store<'s>(
-    keys: &'s crate::keyring::Keyring,
+    keys: &'s Keyring,
     claims: &'s Claims<'s>,
     packer: &'s Packer<'s>,
     index: &Index,

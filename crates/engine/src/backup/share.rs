@@ -33,7 +33,7 @@ struct Shared {
 impl Task {
     /// Does the work.
     pub(crate) fn run(self, framer: &mut Framer<'_>) -> Result<()> {
-        let id = framer.put(ChunkType::Content, &self.chunk)?;
+        let id = framer.put(ChunkType::Content, self.chunk)?;
         self.file
             .ids
             .lock()
@@ -84,8 +84,10 @@ impl<'p> Sharing<'p> {
 
     /// All ids, in order. Helps with whatever is waiting until the last one is known.
     pub(crate) fn finish(mut self, framer: &mut Framer<'_>) -> Result<Vec<ChunkId>> {
-        // Who helps needs the gate, so it must not be held here while waiting for them.
-        framer.flush()?;
+        if self.file.pending.load(Ordering::Acquire) > 0 {
+            // Who helps needs the gate, so it must not be held here while waiting for them.
+            framer.flush()?;
+        }
         while self.file.pending.load(Ordering::Acquire) > 0 {
             if self.pass.has_failed() {
                 return Err(Error::WorkerLost);

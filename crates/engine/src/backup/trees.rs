@@ -102,14 +102,18 @@ impl<'p, 'k> Trees<'p, 'k> {
     fn leaf(&mut self, path: &Path, source: Source, links: Links) -> Result<()> {
         let (mut node, fingerprint, record) = match source {
             Source::Unchanged(node, fingerprint) => (*node, fingerprint, true),
-            Source::Reading(slot) => {
-                let Outcome { node, problems } = slot.wait(self.pass)?;
+            Source::Reading(pending) => {
+                let outcome = match links {
+                    Links::One => pending.take(self.pass),
+                    Links::Several(_) | Links::Recorded(_) => pending.copy(self.pass),
+                };
+                let Outcome { node, problems } = outcome?;
                 let whole = problems.is_empty();
                 self.complain(path, problems);
                 let Some((mut node, fingerprint)) = node else {
                     return Ok(());
                 };
-                // A slot is shared by the names of one inode; each has its own.
+                // An outcome is shared by the names of one inode; each has its own.
                 if let Some(name) = path
                     .file_name()
                     .and_then(|name| crate::format::name::Name::new(name.as_bytes()).ok())

@@ -80,6 +80,35 @@ fn an_unchanged_tree_reads_no_file_and_stores_no_pack() {
     assert_eq!(roots[0], roots[1]);
 }
 
+/// Each of these has a kilobyte that does not compress by itself and that all of them have.
+#[test]
+fn small_files_share_frames_across_folders() {
+    let world = World::new(41);
+    let source = world.path("source");
+    let mut random = SeededRandom::new(41);
+    let common: Vec<u8> = (0..128)
+        .flat_map(|_| random.next_u64().to_le_bytes())
+        .collect();
+    for folder in 0..20 {
+        let folder = source.join(folder.to_string());
+        std::fs::create_dir_all(&folder).unwrap();
+        for file in 0..50 {
+            let mut content = common.clone();
+            content.extend_from_slice(folder.as_os_str().as_encoded_bytes());
+            content.push(file);
+            std::fs::write(folder.join(file.to_string()), content).unwrap();
+        }
+    }
+    let recording = Arc::new(Recording::new(memory()));
+    let storage: Arc<dyn Storage> = recording.clone();
+    let mut repository = world.init(&storage).repository;
+    let report = world.backup(&mut repository, &source);
+    assert_eq!(report.counts.files, 1_000);
+    // A small session is padded by at most two steps of 256 KiB.
+    let stored = recording.bytes(Operation::Create, "data/");
+    assert!(stored <= 768 << 10, "{stored} of {}", report.counts.bytes);
+}
+
 #[test]
 fn another_mode_of_a_folder_above_is_seen() {
     let world = World::new(11);

@@ -122,6 +122,7 @@ impl World {
             cache: folder.path().join("cache"),
             runtime: runtime.handle().clone(),
             stop: Arc::new(|| false),
+            memory: ownkey_engine::memory::Memory::Usual,
         };
         Self {
             folder,
