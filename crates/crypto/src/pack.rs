@@ -1,7 +1,7 @@
 //! Packs, the sealing side (docs/format.md §9).
 //!
 //! It promises that a pack's length is one of few, that the order of its frames in the file is random, and that frame
-//! contents are encrypted where they will lie, so that one copy of the pack is in memory and no plaintext is left in it.
+//! contents are encrypted where they will lie, so that one copy of the pack is in memory and no plaintext is in it.
 
 use crate::aead::{FrameSlot, FrameType, TAG_LEN};
 use crate::bytes::wide;
@@ -15,7 +15,6 @@ use crate::label::Class;
 use crate::padding::{SMALL_SESSION_STEP, padme, small_session_class};
 use crate::random::{Random, below};
 use crate::sealed::Sealed;
-use zeroize::Zeroize as _;
 
 /// Plaintext of the trailer: u64 directory offset, u32 directory length, u32 frames, u64 length before parity, u64 0.
 pub(crate) const TRAILER_LEN: usize = 32;
@@ -134,7 +133,6 @@ pub fn seal_pack(
         let start = pack.len();
         pack.extend_from_slice(&frame.stored);
         // Freed at once: a pack and its frames are never in memory together.
-        frame.stored.zeroize();
         frame.stored = Vec::new();
         begun.key.seal_tail(
             FrameSlot {
