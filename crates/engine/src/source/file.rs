@@ -30,6 +30,9 @@ const FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
 
+/// Bytes that the kernel reads ahead by itself.
+const SHORT: u64 = 128 << 10;
+
 impl File {
     pub(crate) fn open(dir: &Dir, name: &Name, expected: &Stat) -> Result<Self, SourceError> {
         let open =
@@ -49,8 +52,10 @@ impl File {
         if stat.kind != Kind::File || stat.id != expected.id {
             return Err(SourceError::Replaced);
         }
-        // Only a hint: read-ahead doubles.
-        let _ = fs::fadvise(&fd, 0, None, Advice::Sequential);
+        // Only a hint: read-ahead doubles. What is short is read at once anyway.
+        if stat.size > SHORT {
+            let _ = fs::fadvise(&fd, 0, None, Advice::Sequential);
+        }
         Ok(Self { fd, stat })
     }
 
@@ -60,8 +65,11 @@ impl File {
     }
 
     /// Fills `buffer` from `offset`; fewer bytes than asked for mean the end of the file.
+    ///
+    /// Where the file ended when it was opened it is not asked for more: who reads a file to its
+    /// end asks afterwards whether it [changed](Self::changed_since), and then it has another size.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, SourceError> {
-        read_at(&self.fd, offset, buffer)
+        read_at(&self.fd, offset, buffer, self.stat.size)
     }
 
     /// Where the data lies, ascending and not touching; `None` if all of it is data.
@@ -149,17 +157,24 @@ fn open_leased(dir: &Dir, name: &Name, expected: &Stat) -> Result<OwnedFd, Sourc
     })
 }
 
-/// Reads until `buffer` is full or the file ends.
+/// Reads until `buffer` is full or the file ends: where nothing follows, or at `end`.
 pub(crate) fn read_at<Fd: AsFd>(
     fd: Fd,
     offset: u64,
     buffer: &mut [u8],
+    end: u64,
 ) -> Result<usize, SourceError> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match pread(&fd, rest, offset.saturating_add(filled as u64)) {
+        let at = offset.saturating_add(filled as u64);
+        match pread(&fd, &mut *rest, at) {
             Ok(0) => break,
-            Ok(read) => filled += read,
+            Ok(read) => {
+                filled += read;
+                if read < rest.len() && at.saturating_add(read as u64) == end {
+                    break;
+                }
+            }
             Err(Errno::INTR) => {}
             Err(errno) => {
                 return Err(SourceError::Refused {

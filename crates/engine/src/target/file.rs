@@ -100,7 +100,7 @@ impl PendingFile {
 
     /// Reads back what was written, to verify it; fewer bytes than asked for mean its end.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, TargetError> {
-        Ok(crate::source::read_at(&self.fd, offset, buffer)?)
+        Ok(crate::source::read_at(&self.fd, offset, buffer, u64::MAX)?)
     }
 
     /// Sets the metadata (all but immutable and append-only) and gives the file its name.
