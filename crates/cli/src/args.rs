@@ -53,6 +53,15 @@ pub(crate) struct Global {
     /// Say more: every file as well
     #[arg(short, long, global = true, action = ArgAction::SetTrue, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
+    /// Take no more than about 48 MB of memory, and more time
+    #[arg(
+        long,
+        global = true,
+        env = "OWNKEY_LOW_MEMORY",
+        hide_env = true,
+        value_parser = clap::builder::BoolishValueParser::new()
+    )]
+    pub(crate) low_memory: bool,
     #[command(flatten)]
     pub(crate) storage: StorageOptions,
 }

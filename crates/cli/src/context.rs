@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ownkey_engine::environment::Environment;
 use ownkey_engine::format::time::{Clock, Timestamp};
+use ownkey_engine::memory::Memory;
 use ownkey_engine::source::OwnerNames;
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
@@ -143,6 +144,10 @@ impl Context {
             cache,
             runtime: runtime.handle().clone(),
             stop: Arc::new(move || interrupt.is_raised()),
+            memory: match self.global.low_memory || self.profile.low_memory {
+                true => Memory::Low,
+                false => Memory::Usual,
+            },
         };
         Ok(EngineRoom {
             environment,

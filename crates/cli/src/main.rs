@@ -36,6 +36,11 @@ mod stdin;
 mod strength;
 mod ui;
 
+/// The walk allocates what the trees free, and readers what uploads free: with one lock for each
+/// arena they wait for each other at every file.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     program::run()
 }

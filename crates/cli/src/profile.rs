@@ -46,6 +46,9 @@ pub(crate) struct Profile {
     pub(crate) password_file: Option<PathBuf>,
     /// As for `--password-command`.
     pub(crate) password_command: Option<String>,
+    /// As for `--low-memory`.
+    #[serde(default)]
+    pub(crate) low_memory: bool,
     /// The way to the storage, under the names of the options.
     #[serde(default)]
     pub(crate) storage: StorageOptions,
