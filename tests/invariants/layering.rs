@@ -137,7 +137,14 @@ const PLACES: &[(&str, &str, &[&str])] = &[
         "crates",
         &["crates/crypto/src/identity.rs"],
     ),
-    ("aes", "crates", &["crates/crypto/src/boundaries.rs"]),
+    (
+        "aes",
+        "crates",
+        &[
+            "crates/crypto/src/boundaries.rs",
+            "crates/crypto/src/boundaries_batch.rs",
+        ],
+    ),
     ("argon2", "crates", &["crates/crypto/src/password.rs"]),
     ("hkdf", "crates", &["crates/crypto/src/kdf.rs"]),
 ];

@@ -1,6 +1,7 @@
 //! Chunk boundaries transcribed from docs/format.md §9 word for word: slow, obvious, and for comparison only.
 
-use crate::boundaries::{End, Limits, REDUCTION, WINDOW, XOF_LEN};
+use crate::boundaries::{End, Limits, XOF_LEN};
+use crate::boundaries_batch::{REDUCTION, WINDOW};
 use crate::secret::Secret;
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};

@@ -61,6 +61,7 @@
 
 mod aead;
 mod boundaries;
+mod boundaries_batch;
 #[cfg(test)]
 mod boundaries_reference;
 mod bytes;
