@@ -53,6 +53,9 @@ pub(crate) struct Global {
     /// Say more: every file as well
     #[arg(short, long, global = true, action = ArgAction::SetTrue, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
+    /// Say at the end where the time went
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) timings: bool,
     /// Take no more than about 48 MB of memory, and more time
     #[arg(
         long,

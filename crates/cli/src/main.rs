@@ -39,7 +39,7 @@ mod ui;
 /// The walk allocates what the trees free, and readers what uploads free: with one lock for each
 /// arena they wait for each other at every file.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> std::process::ExitCode {
     program::run()

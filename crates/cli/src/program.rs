@@ -10,6 +10,7 @@ use crate::commands::{self, Cli};
 use crate::exit::Class;
 use crate::failure::{Failure, Voice};
 use crate::signals::Interrupt;
+use crate::ui::timings::Timings;
 use crate::ui::{Format, Ui, Verbosity};
 
 /// Runs the program.
@@ -22,7 +23,8 @@ pub(crate) fn run() -> ExitCode {
         Err(error) => return misread(&error).into(),
     };
     let format = cli.command.output(&cli.global);
-    let ui = Arc::new(Ui::new(format, cli.global.verbosity()));
+    let ui = Ui::new(format, cli.global.verbosity());
+    let ui = Arc::new(ui.telling(cli.global.timings.then(Timings::start)));
     let done = listen().and_then(|interrupt| commands::run(cli, &command, &ui, interrupt));
     // Results that are still on their way count: a full disk behind stdout is a failure.
     let done = done.and_then(|class| ui.flush().map(|()| class));

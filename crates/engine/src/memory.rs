@@ -25,8 +25,8 @@ impl Memory {
     /// Bytes of frames and packs that wait to be stored.
     pub(crate) fn packs(self) -> usize {
         match self {
-            Self::Usual => 40 << 20,
-            Self::Low => 16 << 20,
+            Self::Usual => 48 << 20,
+            Self::Low => 10 << 20,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The library's one voice: progress, problems and cancellation.
 
+use std::time::Duration;
+
 pub use crate::problem::Problem;
 use crate::source::Rule;
 
@@ -19,6 +21,53 @@ pub trait Monitor: Send + Sync {
     fn cancelled(&self) -> bool {
         false
     }
+    /// Time since a moment that stays the same; always zero where nobody measures.
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+    /// A thread has spent this time at a stage, on so many bytes.
+    fn spent(&self, _stage: Stage, _time: Duration, _bytes: u64) {}
+}
+
+/// What a thread is at. The time of a stage is that of all threads together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Looking at entries of the sources, and comparing them with the last backup's.
+    Walk,
+    /// Opening files, their metadata and contents.
+    Read,
+    /// Finding the boundaries of chunks.
+    Cut,
+    /// Naming chunks.
+    Name,
+    /// Compressing frames.
+    Compress,
+    /// Waiting until packs under way make room.
+    Room,
+    /// Sealing packs.
+    Seal,
+    /// Encoding folders, and what is remembered of them.
+    Trees,
+    /// Fetching packs.
+    Fetch,
+    /// Opening and decompressing frames, and naming their chunks again.
+    Open,
+    /// Writing files and their metadata.
+    Write,
+}
+
+/// Does `work` and tells how long it took.
+pub(crate) fn timed<T>(
+    monitor: &dyn Monitor,
+    stage: Stage,
+    bytes: usize,
+    work: impl FnOnce() -> T,
+) -> T {
+    let began = monitor.elapsed();
+    let done = work();
+    let time = monitor.elapsed().saturating_sub(began);
+    monitor.spent(stage, time, bytes as u64);
+    done
 }
 
 /// What [`Monitor::count`] counts; bytes unless they say otherwise.

@@ -17,7 +17,7 @@ use crate::format::segment::IndexedPack;
 use crate::io::{Io, Outgoing};
 use crate::keyring::Keyring;
 use crate::lock::lock;
-use crate::monitor::{Figure, Monitor};
+use crate::monitor::{Figure, Monitor, Stage, timed};
 
 /// A pack is sealed when its frames reach this many bytes.
 const TARGET: usize = 16 << 20;
@@ -77,6 +77,10 @@ impl<'m> Packer<'m> {
         }
     }
 
+    pub(crate) fn monitor(&self) -> &'m dyn Monitor {
+        self.monitor
+    }
+
     /// Takes a frame, as soon as there is room for it. Fails as soon as any upload has failed.
     pub(crate) fn add(&self, kind: PackKind, frame: FrameInput) -> Result<()> {
         let mut coin = [0];
@@ -84,9 +88,10 @@ impl<'m> Packer<'m> {
         let length = frame.stored.len();
         let full = {
             // While nothing is on its way, waiting would not end: then the fullest pack makes room.
-            let mut held = self
-                .shelf
-                .wait_while(|held| held.in_flight > 0 && held.bytes + length > self.room)?;
+            let mut held = timed(self.monitor, Stage::Room, 0, || {
+                let crowded = |held: &Held| held.in_flight > 0 && held.bytes + length > self.room;
+                self.shelf.wait_while(crowded)
+            })?;
             held.bytes += length;
             let open = held.open(kind);
             open.session += length as u64;
@@ -141,14 +146,11 @@ impl<'m> Packer<'m> {
     fn store(&self, kind: PackKind, pack: OpenPack, padding: PackPadding) -> Result<()> {
         let held = pack.bytes;
         let ended = |stored| self.shelf.ended(held, stored);
-        let pack = seal_pack(
-            self.keys.writer(),
-            kind,
-            pack.frames,
-            padding,
-            &self.keys.hedge,
-        )
-        .inspect_err(|_| ended(None))?;
+        let (keys, hedge) = (self.keys.writer(), &self.keys.hedge);
+        let pack = timed(self.monitor, Stage::Seal, held, || {
+            seal_pack(keys, kind, pack.frames, padding, hedge)
+        });
+        let pack = pack.inspect_err(|_| ended(None))?;
         let name = PackName {
             kind,
             hash: pack.hash,

@@ -9,6 +9,7 @@ pub(crate) mod progress;
 pub(crate) mod sanitize;
 pub(crate) mod show;
 pub(crate) mod table;
+pub(crate) mod timings;
 
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use indicatif::ProgressBar;
 
 use crate::failure::{Failure, Voice};
+use timings::Timings;
 
 /// What standard output carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,7 @@ pub(crate) struct Ui {
     verbosity: Verbosity,
     colour: Colour,
     terminal: bool,
+    timings: Option<Timings>,
     out: Mutex<BufWriter<Stdout>>,
     /// The line that moves below everything else on standard error.
     moving: Mutex<Option<ProgressBar>>,
@@ -67,9 +70,20 @@ impl Ui {
             verbosity,
             colour: if plain { Colour::Plain } else { Colour::Ansi },
             terminal: io::stdout().is_terminal(),
+            timings: None,
             out: Mutex::new(BufWriter::new(io::stdout())),
             moving: Mutex::default(),
         }
+    }
+
+    /// The same, which also tells where the time went.
+    pub(crate) fn telling(self, timings: Option<Timings>) -> Self {
+        Self { timings, ..self }
+    }
+
+    /// What is measured, if anything is.
+    pub(crate) fn timings(&self) -> Option<&Timings> {
+        self.timings.as_ref()
     }
 
     /// What standard output carries.

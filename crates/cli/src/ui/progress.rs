@@ -9,9 +9,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ownkey_engine::monitor::{Figure, Monitor, Problem};
+use ownkey_engine::monitor::{Figure, Monitor, Problem, Stage};
 use serde_json::json;
 
+use super::timings::Timings;
 use super::{Format, Ui, Verbosity, json as lines, sanitize, show};
 use crate::signals::Interrupt;
 
@@ -117,7 +118,9 @@ impl Progress {
 
     /// Takes the moving line away; what follows are results.
     pub(crate) fn finish(&self) {
-        self.shared.over.store(true, Ordering::Relaxed);
+        if self.shared.over.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let ticker = self
             .ticker
             .lock()
@@ -132,6 +135,7 @@ impl Progress {
             self.shared.ui.moves(None);
             bar.finish_and_clear();
         }
+        self.shared.tell_timings();
     }
 }
 
@@ -187,9 +191,35 @@ impl Monitor for Progress {
     fn cancelled(&self) -> bool {
         self.shared.interrupt.is_raised()
     }
+
+    fn elapsed(&self) -> Duration {
+        self.shared
+            .ui
+            .timings()
+            .map_or(Duration::ZERO, Timings::elapsed)
+    }
+
+    fn spent(&self, stage: Stage, time: Duration, bytes: u64) {
+        if let Some(timings) = self.shared.ui.timings() {
+            timings.add(stage, time, bytes);
+        }
+    }
 }
 
 impl Shared {
+    fn tell_timings(&self) {
+        let Some(timings) = self.ui.timings() else {
+            return;
+        };
+        // A reader that has gone is noticed by the summary.
+        for line in timings.lines() {
+            let _ = self.ui.line(&line);
+        }
+        if self.work != Work::Opening {
+            let _ = self.ui.json("timings", timings.fields());
+        }
+    }
+
     fn counter(&self, figure: Figure) -> Option<&AtomicU64> {
         let place = FIGURES.iter().position(|known| *known == figure)?;
         self.figures.get(place)

@@ -3,6 +3,7 @@
 use ownkey_crypto::{Boundaries, End};
 
 use crate::error::{Error, Result};
+use crate::monitor::{Monitor, Stage};
 
 /// Why a run was not cut to its end.
 pub(crate) enum Stop<E> {
@@ -18,6 +19,7 @@ pub(crate) enum Stop<E> {
 /// per several chunks.
 pub(crate) fn cut_all<E>(
     boundaries: &Boundaries,
+    monitor: &dyn Monitor,
     buffer: &mut Vec<u8>,
     mut read: impl FnMut(&mut [u8]) -> std::result::Result<usize, E>,
     mut chunk: impl FnMut(&[u8]) -> Result<()>,
@@ -33,15 +35,23 @@ pub(crate) fn cut_all<E>(
                     buffer.resize((2 * buffer.len()).clamp(64 << 10, 2 * max), 0);
                 }
             }
-            match read(buffer.get_mut(end..).unwrap_or_default()).map_err(Stop::Source)? {
+            let room = buffer.get_mut(end..).unwrap_or_default();
+            let began = monitor.elapsed();
+            let read = read(room).map_err(Stop::Source)?;
+            let time = monitor.elapsed().saturating_sub(began);
+            monitor.spent(Stage::Read, time, read as u64);
+            match read {
                 0 => more = false,
                 read => end += read,
             }
         }
         let rest = buffer.get(start..end).unwrap_or_default();
         let ends = if more { End::MoreFollows } else { End::Known };
+        let began = monitor.elapsed();
         let cut = boundaries.cut(rest, ends).filter(|_| !rest.is_empty());
         let Some(length) = cut else { return Ok(()) };
+        let time = monitor.elapsed().saturating_sub(began);
+        monitor.spent(Stage::Cut, time, length as u64);
         chunk(rest.get(..length).unwrap_or(rest)).map_err(Stop::Run)?;
         start += length;
     }

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::format::entry::PackName;
 use crate::index::{Claim, Claims};
 use crate::keyring::Keyring;
+use crate::monitor::{Monitor, Stage, timed};
 use crate::packer::Packer;
 
 /// Chunks at least this long are frames of their own.
@@ -28,6 +29,7 @@ const SHARED: usize = 2 << 20;
 
 /// Where the chunks of one pass go; shared by its threads.
 pub(crate) struct Store<'s> {
+    pub(crate) monitor: &'s dyn Monitor,
     pub(crate) keys: &'s Keyring,
     pub(crate) claims: &'s Claims<'s>,
     pub(crate) packer: &'s Packer<'s>,
@@ -77,7 +79,9 @@ impl<'s> Framer<'s> {
         chunk: impl Into<Cow<'c, [u8]>>,
     ) -> Result<ChunkId> {
         let chunk = chunk.into();
-        let id = self.store.keys.names.chunk_id(kind, &chunk);
+        let id = timed(self.store.monitor, Stage::Name, chunk.len(), || {
+            self.store.keys.names.chunk_id(kind, &chunk)
+        });
         let store = self.store;
         self.gate
             .get_or_insert_with(|| store.gate.read().unwrap_or_else(PoisonError::into_inner));
@@ -97,7 +101,10 @@ impl<'s> Framer<'s> {
         // Chunks are cut at 4 MiB.
         let length = u32::try_from(chunk.len()).map_err(|_| Error::WorkerLost)?;
         if chunk.len() >= ALONE {
-            let (codec, stored) = match self.compressor.compress(&chunk).map_err(failed)? {
+            let packed = timed(self.store.monitor, Stage::Compress, chunk.len(), || {
+                self.compressor.compress(&chunk)
+            });
+            let (codec, stored) = match packed.map_err(failed)? {
                 Some(packed) => (Codec::Zstd, packed.to_vec()),
                 None => (Codec::Stored, chunk.into_owned()),
             };
@@ -135,7 +142,10 @@ impl<'s> Framer<'s> {
         };
         let plain = &mut self.draft.plain;
         let plain_len = u32::try_from(plain.len()).map_err(|_| Error::WorkerLost)?;
-        let (codec, stored) = match self.compressor.compress(plain).map_err(failed)? {
+        let packed = timed(self.store.monitor, Stage::Compress, plain.len(), || {
+            self.compressor.compress(plain)
+        });
+        let (codec, stored) = match packed.map_err(failed)? {
             Some(packed) => (Codec::Zstd, packed.to_vec()),
             None => (Codec::Stored, plain.clone()),
         };

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::format::node::{Extent, Extents, Metadata, Node, NodeKind, Stream};
 use crate::format::tree::extents_to_bytes;
 use crate::lock::lock;
-use crate::monitor::Figure;
+use crate::monitor::{Figure, Stage, timed};
 use crate::source::{Entry, File, Fingerprint, Kind, SourceError, Stat};
 
 /// What became of an entry.
@@ -176,11 +176,15 @@ impl<'p> LeafReader<'p> {
     }
 
     fn file(&mut self, entry: &Entry) -> Result<std::result::Result<Outcome, SourceError>> {
-        let file = match entry.parent.open_file(&entry.name, &entry.stat) {
-            Ok(file) => file,
+        let opened = timed(self.pass.monitor, Stage::Read, 0, || {
+            let file = entry.parent.open_file(&entry.name, &entry.stat)?;
+            let gathered = self.pass.metadata.of_file(&file);
+            Ok((file, gathered))
+        });
+        let (file, mut gathered) = match opened {
+            Ok(opened) => opened,
             Err(error) => return Ok(Err(error)),
         };
-        let mut gathered = self.pass.metadata.of_file(&file);
         let mut problems = gathered.problems;
         // A file that is being written is read once more; then what was read is kept, and said.
         let mut before = *file.stat();
@@ -292,7 +296,7 @@ impl<'p> LeafReader<'p> {
         let framer = &mut self.framer;
         let mut sharing = pass.share();
         let mut length = 0;
-        let cut = cut_all(&pass.cutter.content, buffer, next, |chunk| {
+        let cut = cut_all(&pass.cutter.content, pass.monitor, buffer, next, |chunk| {
             if pass.monitor.cancelled() {
                 return Err(Error::Cancelled);
             }

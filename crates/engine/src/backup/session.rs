@@ -415,6 +415,7 @@ fn store<'s>(
     index: &Index,
 ) -> Store<'s> {
     Store {
+        monitor: packer.monitor(),
         keys,
         claims,
         packer,
@@ -450,6 +451,7 @@ fn store_stream(
     let mut buffer = vec![0; 2 * cutter.content.max()];
     let cut = cut_all(
         &cutter.content,
+        monitor,
         &mut buffer,
         |room| read_some(content, room),
         |chunk| {

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::format::node::{Node, NodeKind, Stream};
 use crate::format::record::{Counts, FIRST_PROBLEMS};
 use crate::format::tree::append_node;
-use crate::monitor::{Figure, Problem};
+use crate::monitor::{Figure, Problem, Stage};
 use crate::source::{FileId, Fingerprint};
 
 /// A directory that is being read.
@@ -129,6 +129,7 @@ impl<'p, 'k> Trees<'p, 'k> {
             Links::Several(id) => Some(self.link_group(id, path)),
             Links::Recorded(group) => Some(group),
         };
+        let began = self.pass.monitor.elapsed();
         if record {
             self.remember(path, fingerprint.as_ref(), &node)?;
         }
@@ -142,7 +143,10 @@ impl<'p, 'k> Trees<'p, 'k> {
             NodeKind::Directory { .. } => self.tally.counts.directories += 1,
             _ => self.tally.counts.others += 1,
         }
-        self.add(&node)
+        self.add(&node)?;
+        let time = self.pass.monitor.elapsed().saturating_sub(began);
+        self.pass.monitor.spent(Stage::Trees, time, 0);
+        Ok(())
     }
 
     /// The group of an inode with several names: made from its first path, so that trees stay

@@ -7,7 +7,7 @@ use super::parent::ParentReader;
 use super::pass::Pass;
 use crate::error::{Error, Result};
 use crate::format::node::{Extents, Node, NodeKind, Stream};
-use crate::monitor::Figure;
+use crate::monitor::{Figure, Stage, timed};
 use crate::source::{Dir, Entry, Event, Fingerprint, Gathered, Kind, Stat, Walk};
 
 /// Paths of this machine, and what is known of them.
@@ -30,7 +30,7 @@ impl Origin for FileSystem {
             parents: &mut self.parents,
             outlet,
         };
-        for event in self.walk.by_ref() {
+        while let Some(event) = timed(pass.monitor, Stage::Walk, 0, || self.walk.next()) {
             if pass.monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
