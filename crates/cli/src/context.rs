@@ -141,6 +141,7 @@ impl Context {
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
             state,
+            indexes: (!self.storage.no_cache).then(|| cache.join("indexes")),
             cache,
             runtime: runtime.handle().clone(),
             stop: Arc::new(move || interrupt.is_raised()),

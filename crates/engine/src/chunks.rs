@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use ownkey_crypto::{
-    ChunkId, ChunkType, FrameEntry, HEADER_LEN, MAX_HEADER_LEN, Opened, PackOpener, peek_epoch,
+    ChunkId, ChunkType, Directory, FrameEntry, HEADER_LEN, MAX_HEADER_LEN, Opened, PackOpener,
+    peek_epoch,
 };
 use ownkey_storage::{StorageError, StorageErrorKind};
 
@@ -28,6 +29,8 @@ const TAG: u64 = 16;
 const ALIGNMENT: u64 = 256 << 10;
 /// Decoded frames kept, in bytes of plaintext.
 const FRAMES_KEPT: usize = 32 << 20;
+/// Packs whose keys are kept; making one again is a range read.
+const OPENERS_KEPT: usize = 16 << 10;
 
 /// The chunks of one frame, in the order of the directory.
 pub(crate) type Frame = Vec<Opened>;
@@ -61,7 +64,7 @@ impl Chunks {
         let mut failure = Error::Damage {
             what: format!("chunk {id}: no index segment names it, so it"),
         };
-        for place in self.index.places(id, kind) {
+        for place in self.index.places(id, kind)? {
             match self.frame(place) {
                 Ok(frame) => return Ok((frame, place.nth as usize)),
                 Err(error) if is_damage(&error) => failure = error,
@@ -77,11 +80,12 @@ impl Chunks {
         if let Some(frame) = lock(&self.frames).get(key) {
             return Ok(frame);
         }
-        let (pack, entry) = self.index.pack(place).ok_or(Error::WorkerLost)?;
+        let filed = self.index.filed(place.pack)?;
+        let (pack, entry) = (&filed.pack, filed.frame(place.frame)?);
         let start = u64::from(entry.offset);
         let range = start..start + u64::from(entry.stored_len) + TAG;
-        let stored = self.range(place.pack, pack, range)?;
-        let opener = self.opener(place.pack, pack)?;
+        let stored = self.range(pack, range)?;
+        let opener = self.opener(pack)?;
         let frame = Arc::new(self.decode(pack, &opener, place.frame, entry, &stored)?);
         lock(&self.frames).put(key, Arc::clone(&frame), entry.plain_len as usize);
         Ok(frame)
@@ -100,27 +104,36 @@ impl Chunks {
     }
 
     /// Learns how to open a pack from its beginning, for who has it in hand anyway.
-    pub(crate) fn learn(&self, number: u32, pack: &PackEntry, start: &[u8]) -> Result<()> {
-        if !lock(&self.openers).contains_key(&number) {
+    pub(crate) fn learn(&self, pack: &PackEntry, start: &[u8]) -> Result<()> {
+        if !lock(&self.openers).contains_key(&pack.number) {
             let opener = Arc::new(self.open(pack, start)?);
-            lock(&self.openers).insert(number, opener);
+            self.keep(pack.number, opener);
         }
         Ok(())
     }
 
+    fn keep(&self, number: u32, opener: Arc<PackOpener>) {
+        let mut openers = lock(&self.openers);
+        if openers.len() >= OPENERS_KEPT {
+            openers.clear();
+        }
+        openers.insert(number, opener);
+    }
+
     /// Decodes one frame that the caller fetched, tag included.
     pub(crate) fn decode_fetched(&self, place: Place, stored: &[u8]) -> Result<Frame> {
-        let (pack, entry) = self.index.pack(place).ok_or(Error::WorkerLost)?;
-        let opener = self.opener(place.pack, pack)?;
-        self.decode(pack, &opener, place.frame, entry, stored)
+        let filed = self.index.filed(place.pack)?;
+        let opener = self.opener(&filed.pack)?;
+        let entry = filed.frame(place.frame)?;
+        self.decode(&filed.pack, &opener, place.frame, entry, stored)
     }
 
     /// Opens everything in a whole pack: its own directory must be the one the index has, its
     /// padding zeros, and every chunk what its id says.
     pub(crate) fn verify_whole(&self, pack: &PackEntry, whole: &[u8]) -> Result<()> {
         let opener = self.open(pack, whole)?;
-        let directory = opener.open_whole(whole).map_err(|_| damaged(pack))?;
-        if directory != pack.directory {
+        let directory: Directory = opener.open_whole(whole).map_err(|_| damaged(pack))?;
+        if directory != self.index.filed(pack.number)?.directory {
             return Err(damaged(pack));
         }
         for (number, entry) in (0u32..).zip(directory.frames()) {
@@ -134,12 +147,7 @@ impl Chunks {
     }
 
     /// A range of a pack, aligned outward; with where it really starts.
-    pub(crate) fn aligned(
-        &self,
-        number: u32,
-        pack: &PackEntry,
-        range: &Range<u64>,
-    ) -> Result<(u64, Bytes)> {
+    pub(crate) fn aligned(&self, pack: &PackEntry, range: &Range<u64>) -> Result<(u64, Bytes)> {
         let aligned = aligned(range, pack.length);
         let read = self
             .io
@@ -151,7 +159,7 @@ impl Chunks {
             return Err(damaged(pack));
         }
         if aligned.start == 0 {
-            self.learn(number, pack, &bytes)?;
+            self.learn(pack, &bytes)?;
         }
         Ok((aligned.start, bytes))
     }
@@ -180,14 +188,15 @@ impl Chunks {
         Ok(chunks)
     }
 
-    fn opener(&self, number: u32, pack: &PackEntry) -> Result<Arc<PackOpener>> {
-        if let Some(opener) = lock(&self.openers).get(&number) {
+    fn opener(&self, pack: &PackEntry) -> Result<Arc<PackOpener>> {
+        if let Some(opener) = lock(&self.openers).get(&pack.number) {
             return Ok(Arc::clone(opener));
         }
-        // What was read from the beginning of a pack says how to open it.
-        self.aligned(number, pack, &(0..(MAX_HEADER_LEN as u64).min(pack.length)))?;
-        let learned = lock(&self.openers).get(&number).map(Arc::clone);
-        learned.ok_or(Error::WorkerLost)
+        let range = 0..(MAX_HEADER_LEN as u64).min(pack.length);
+        let (_, start) = self.aligned(pack, &range)?;
+        let opener = Arc::new(self.open(pack, &start)?);
+        self.keep(pack.number, Arc::clone(&opener));
+        Ok(opener)
     }
 
     fn open(&self, pack: &PackEntry, start: &[u8]) -> Result<PackOpener> {
@@ -207,8 +216,8 @@ impl Chunks {
     }
 
     /// A range of a pack, read in aligned steps.
-    fn range(&self, number: u32, pack: &PackEntry, range: Range<u64>) -> Result<Bytes> {
-        let (begin, bytes) = self.aligned(number, pack, &range)?;
+    fn range(&self, pack: &PackEntry, range: Range<u64>) -> Result<Bytes> {
+        let (begin, bytes) = self.aligned(pack, &range)?;
         let start = usize::try_from(range.start - begin).map_err(|_| damaged(pack))?;
         let length =
             usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| damaged(pack))?;

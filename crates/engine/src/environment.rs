@@ -23,6 +23,9 @@ pub struct Environment {
     pub state: PathBuf,
     /// What can be fetched or computed again.
     pub cache: PathBuf,
+    /// Where the indexes of repositories are kept from run to run, below the cache; none keeps them
+    /// in memory.
+    pub indexes: Option<PathBuf>,
     /// Runs the storage's futures; of several threads, and with timers.
     pub runtime: tokio::runtime::Handle,
     /// Ends every wait for the storage.

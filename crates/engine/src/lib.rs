@@ -15,7 +15,7 @@ pub mod environment;
 mod error;
 pub mod find;
 pub mod format;
-mod index;
+pub mod index;
 mod io;
 mod keyring;
 pub mod keys;

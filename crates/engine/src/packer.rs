@@ -13,7 +13,7 @@ use ownkey_storage::StorageError;
 use crate::error::{Error, Result};
 use crate::format::entry::PackName;
 use crate::format::layout;
-use crate::format::segment::IndexedPack;
+use crate::format::segment::{self, IndexedPack};
 use crate::io::{Io, Outgoing};
 use crate::keyring::Keyring;
 use crate::lock::lock;
@@ -49,6 +49,8 @@ struct Held {
     bytes: usize,
     in_flight: usize,
     stored: Vec<IndexedPack>,
+    /// What an index of them takes, in bytes.
+    indexed: usize,
     failed: Option<StorageError>,
 }
 
@@ -139,7 +141,17 @@ impl<'m> Packer<'m> {
             }
         }
         let mut held = self.shelf.wait_while(|held| held.in_flight > 0)?;
-        Ok(std::mem::take(&mut held.stored))
+        Ok(held.take_stored())
+    }
+
+    /// The packs that became durable since the last call, once their index takes `least` bytes: none
+    /// of them waits in memory for the end.
+    pub(crate) fn take_stored(&self, least: usize) -> Vec<IndexedPack> {
+        let mut held = lock(&self.shelf.held);
+        match held.indexed >= least {
+            true => held.take_stored(),
+            false => Vec::new(),
+        }
     }
 
     /// Stores a pack that is counted as on its way.
@@ -181,6 +193,11 @@ impl Held {
         }
     }
 
+    fn take_stored(&mut self) -> Vec<IndexedPack> {
+        self.indexed = 0;
+        std::mem::take(&mut self.stored)
+    }
+
     /// Takes the open pack that holds most.
     fn fullest(&mut self) -> (PackKind, OpenPack) {
         let kinds = [PackKind::Data, PackKind::Meta];
@@ -214,7 +231,10 @@ impl Shelf {
         held.in_flight -= 1;
         held.bytes -= bytes;
         match outcome {
-            Some(Ok(pack)) => held.stored.push(pack),
+            Some(Ok(pack)) => {
+                held.indexed += segment::encoded_length(&pack);
+                held.stored.push(pack);
+            }
             Some(Err(error)) => held.failed = Some(error),
             None => {}
         }

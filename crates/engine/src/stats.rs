@@ -148,27 +148,26 @@ impl Count<'_> {
             stream
                 .ids
                 .iter()
-                .for_each(|id| self.chunk(id, ChunkType::List));
+                .try_for_each(|id| self.chunk(id, ChunkType::List))?;
         }
         match self.browser.ids(stream) {
-            Ok(ids) => ids.iter().for_each(|id| self.chunk(id, kind)),
+            Ok(ids) => ids.iter().try_for_each(|id| self.chunk(id, kind))?,
             Err(error) if is_damage(&error) => self.broken(&error),
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    fn chunk(&mut self, id: &ChunkId, kind: ChunkType) {
+    fn chunk(&mut self, id: &ChunkId, kind: ChunkType) -> Result<()> {
         if !self.chunks.insert(*id) {
-            return;
+            return Ok(());
         }
         let index = self.browser.chunks.index();
-        let Some(place) = index.places(id, kind).next() else {
-            return;
+        let Some(place) = index.places(id, kind)?.into_iter().next() else {
+            return Ok(());
         };
-        let Some((_, frame)) = index.pack(place) else {
-            return;
-        };
+        let filed = index.filed(place.pack)?;
+        let frame = filed.frame(place.frame)?;
         let length = frame
             .chunks
             .get(place.nth as usize)
@@ -178,6 +177,7 @@ impl Count<'_> {
         // Both are below 2^23, so the product is far below 2^64.
         let share = u64::from(frame.stored_len) * length / u64::from(frame.plain_len.max(1));
         self.stats.stored_bytes += share;
+        Ok(())
     }
 
     fn broken(&mut self, error: &Error) {

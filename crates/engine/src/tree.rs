@@ -51,7 +51,13 @@ impl Browser {
         Ok(Self::over(repository, Arc::new(index)))
     }
 
-    /// The same over an index that is in memory already.
+    /// The same with the index as the storage shows it, whatever this machine has of it.
+    pub(crate) fn examining(repository: &Repository) -> Result<Self> {
+        let index = Index::examine(repository, &known_damage(repository)?)?;
+        Ok(Self::over(repository, Arc::new(index)))
+    }
+
+    /// The same over an index that is loaded already.
     pub(crate) fn over(repository: &Repository, index: Arc<Index>) -> Self {
         Self {
             chunks: Chunks::new(repository.io.clone(), Arc::clone(&repository.keys), index),

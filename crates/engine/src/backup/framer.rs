@@ -85,7 +85,7 @@ impl<'s> Framer<'s> {
         let store = self.store;
         self.gate
             .get_or_insert_with(|| store.gate.read().unwrap_or_else(PoisonError::into_inner));
-        if self.store.claim(&id) == Claim::Mine {
+        if self.store.claim(&id)? == Claim::Mine {
             self.store
                 .new_bytes
                 .fetch_add(chunk.len() as u64, Ordering::Relaxed);
@@ -183,12 +183,12 @@ impl Store<'_> {
     }
 
     /// Whether a snapshot may rely on the chunk as it was stored before this pass.
-    pub(crate) fn relies_on(&self, id: &ChunkId) -> bool {
-        let place = self.claims.index().reliable_place(id);
-        if let Some(relied) = place.and_then(|place| self.relied.get(place.pack as usize)) {
+    pub(crate) fn relies_on(&self, id: &ChunkId) -> Result<bool> {
+        let pack = self.claims.index().reliable_pack(id)?;
+        if let Some(relied) = pack.and_then(|pack| self.relied.get(pack as usize)) {
             relied.store(true, Ordering::Relaxed);
         }
-        place.is_some()
+        Ok(pack.is_some())
     }
 
     /// Plaintext of the chunks that were new, in bytes.
@@ -197,19 +197,22 @@ impl Store<'_> {
     }
 
     /// Packs of the index that this pass relies on so far.
-    pub(crate) fn relied_packs(&self) -> HashSet<PackName> {
-        let packs = self.claims.index().packs().iter().zip(&self.relied);
-        packs
-            .filter(|(_, relied)| relied.load(Ordering::Relaxed))
-            .map(|(pack, _)| pack.name)
-            .collect()
+    pub(crate) fn relied_packs(&self) -> Result<HashSet<PackName>> {
+        let mut names = HashSet::new();
+        self.claims.index().each_pack(|pack| {
+            let relied = self.relied.get(pack.number as usize);
+            if relied.is_some_and(|relied| relied.load(Ordering::Relaxed)) {
+                names.insert(pack.name);
+            }
+            Ok(())
+        })?;
+        Ok(names)
     }
 
-    fn claim(&self, id: &ChunkId) -> Claim {
-        if self.relies_on(id) {
-            Claim::Known
-        } else {
-            self.claims.claim(id)
-        }
+    fn claim(&self, id: &ChunkId) -> Result<Claim> {
+        Ok(match self.relies_on(id)? {
+            true => Claim::Known,
+            false => self.claims.claim(id),
+        })
     }
 }

@@ -111,7 +111,7 @@ impl<'r> Session<'r> {
             .read()
             .into_iter()
             .map(|reader| known(reader, &self.index))
-            .collect();
+            .collect::<Result<_>>()?;
         let carried: HashSet<PackName> = parents
             .iter()
             .filter(|parent| parent.intact)
@@ -134,12 +134,8 @@ impl<'r> Session<'r> {
 
     /// Begins a snapshot that is described already, over what is stored by now.
     pub(crate) fn take_up(&mut self, record: SnapshotRecord) -> Result<()> {
-        let stored = std::mem::take(&mut self.relied).segments;
-        match Arc::get_mut(&mut self.index) {
-            Some(index) => stored
-                .iter()
-                .try_for_each(|segment| index.learn(self.repository, segment))?,
-            None => self.reload_index()?,
+        if !std::mem::take(&mut self.relied).segments.is_empty() {
+            self.reload_index()?;
         }
         self.record = record;
         (self.packs, self.stored_bytes) = (0, 0);
@@ -157,9 +153,11 @@ impl<'r> Session<'r> {
     }
 
     /// Relies on everything that is stored: for who takes trees over without a look into them.
-    pub(crate) fn rely_on_everything(&mut self) {
-        let packs = self.index.packs().iter().map(|pack| pack.name);
-        self.relied.packs.extend(packs);
+    pub(crate) fn rely_on_everything(&mut self) -> Result<()> {
+        self.index.each_pack(|pack| {
+            self.relied.packs.insert(pack.name);
+            Ok(())
+        })
     }
 
     /// What the snapshot is to say of itself; complete after the pass.
@@ -192,6 +190,7 @@ impl<'r> Session<'r> {
         let pass = Pass::new(&store, self.monitor, &environment, asked);
         let mut next_checkpoint = clock.now().seconds.saturating_add(CHECKPOINT_SECONDS);
         let passed = pass.run(origin, writer, &mut |trees| {
+            self.store_index_early(&packer)?;
             if clock.now().seconds >= next_checkpoint {
                 self.checkpoint(trees, &pass, &packer)?;
                 next_checkpoint = clock.now().seconds.saturating_add(CHECKPOINT_SECONDS);
@@ -199,7 +198,7 @@ impl<'r> Session<'r> {
             Ok(())
         })?;
         self.store_index(&packer.flush()?)?;
-        self.relied.packs.extend(pass.store.relied_packs());
+        self.relied.packs.extend(pass.store.relied_packs()?);
         self.finish_record(passed.root, passed.tally, &store);
         Ok(passed.record)
     }
@@ -244,7 +243,9 @@ impl<'r> Session<'r> {
         let store = store(&keys, &claims, &packer, &index);
         let cutter = Cutter::new(&keys.names);
         let mut framer = Framer::new(&store)?;
-        let content = store_stream(content, &cutter, &mut framer, self.monitor)?;
+        let monitor = self.monitor;
+        let mut between = || self.store_index_early(&packer);
+        let content = store_stream(content, &cutter, &mut framer, (monitor, &mut between))?;
         let metadata = Metadata {
             mode: 0o600,
             mtime: self.record.started,
@@ -273,7 +274,7 @@ impl<'r> Session<'r> {
             bytes,
             ..Counts::default()
         };
-        let relied = store.relied_packs();
+        let relied = store.relied_packs()?;
         self.relied.packs.extend(relied);
         self.finish_record(
             root,
@@ -311,7 +312,7 @@ impl<'r> Session<'r> {
         let stored = packer.flush();
         drop(gate);
         self.store_index(&stored?)?;
-        self.relied.packs.extend(pass.store.relied_packs());
+        self.relied.packs.extend(pass.store.relied_packs()?);
         let record = SnapshotRecord {
             root,
             counts: trees.tally().counts,
@@ -420,24 +421,23 @@ fn store<'s>(
         claims,
         packer,
         new_bytes: AtomicU64::new(0),
-        relied: index
-            .packs()
-            .iter()
+        relied: (0..index.pack_count())
             .map(|_| AtomicBool::new(false))
             .collect(),
         gate: RwLock::new(()),
     }
 }
 
-fn known(reader: super::parent::ParentReader, index: &Index) -> Known {
-    let reliable: HashSet<PackName> = index
-        .packs()
-        .iter()
-        .filter(|pack| pack.reliable)
-        .map(|pack| pack.name)
-        .collect();
-    let intact = reader.relied().is_subset(&reliable);
-    Known { reader, intact }
+fn known(reader: super::parent::ParentReader, index: &Index) -> Result<Known> {
+    let mut reliable = HashSet::new();
+    index.each_pack(|pack| {
+        if pack.reliable && reader.relied().contains(&pack.name) {
+            reliable.insert(pack.name);
+        }
+        Ok(())
+    })?;
+    let intact = reliable.len() == reader.relied().len();
+    Ok(Known { reader, intact })
 }
 
 /// Reads a stream to its end into chunks.
@@ -445,7 +445,7 @@ fn store_stream(
     content: &mut dyn Read,
     cutter: &Cutter,
     framer: &mut Framer<'_>,
-    monitor: &dyn Monitor,
+    (monitor, between): (&dyn Monitor, &mut dyn FnMut() -> Result<()>),
 ) -> Result<Stream> {
     let (mut ids, mut length) = (Vec::new(), 0);
     let mut buffer = vec![0; 2 * cutter.content.max()];
@@ -461,7 +461,7 @@ fn store_stream(
             ids.push(framer.put(ChunkType::Content, chunk)?);
             length += chunk.len() as u64;
             monitor.count(Figure::BytesRead, chunk.len() as u64);
-            Ok(())
+            between()
         },
     );
     match cut {

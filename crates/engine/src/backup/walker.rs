@@ -102,7 +102,7 @@ impl Walker<'_, '_> {
         let path = entry.path.clone();
         let pass = self.pass;
         if let Some((node, intact)) = self.recorded(&entry, &fingerprint)
-            && (intact || is_stored(node, pass))
+            && (intact || is_stored(node, pass)?)
         {
             let node = node.clone();
             return self.outlet.known(path, node, Some(fingerprint), links);
@@ -146,14 +146,22 @@ fn is_same_folder(node: &Node, recorded: &Fingerprint, stat: &Stat) -> bool {
 
 /// Whether every chunk of an unchanged node can still be relied on. What is listed in chunks of
 /// its own is read again rather than fetched.
-pub(crate) fn is_stored(node: &Node, pass: &Pass<'_>) -> bool {
+pub(crate) fn is_stored(node: &Node, pass: &Pass<'_>) -> Result<bool> {
     match &node.kind {
         NodeKind::File {
             content, extents, ..
         } => {
             let listed = content.depth > 0 || matches!(extents, Some(Extents::Listed(_)));
-            !listed && content.ids.iter().all(|id| pass.store.relies_on(id))
+            if listed {
+                return Ok(false);
+            }
+            for id in &content.ids {
+                if !pass.store.relies_on(id)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
         }
-        _ => true,
+        _ => Ok(true),
     }
 }

@@ -109,7 +109,7 @@ impl Check<'_> {
     /// Why a directory cannot be read, as far as is known without reading it.
     fn lost_directory(&self, content: &Stream) -> Result<Option<String>> {
         match self.browser.ids(content) {
-            Ok(ids) => Ok(ids.iter().find_map(|id| self.blame(id, ChunkType::Tree))),
+            Ok(ids) => self.first_blame(ids.iter(), ChunkType::Tree),
             Err(error) if is_damage(&error) => Ok(Some(error.to_string())),
             Err(error) => Err(error),
         }

@@ -15,17 +15,16 @@ use crate::lock::lock;
 use crate::monitor::{Figure, Monitor};
 use crate::tree::Browser;
 
-impl<'a> Check<'a> {
+impl Check<'_> {
     /// Reads the chosen packs.
     pub(super) fn data(&mut self, read: ReadData) -> Result<()> {
         // What has a wrong length is damaged already; which chunks of it are left is the question.
-        let packs = (0..).zip(self.browser.chunks.index().packs());
-        let cut = packs.filter(|(_, pack)| {
+        let cut = self.packs(|pack| {
             self.report.damaged_packs.contains(&pack.name) && !self.unusable.contains(&pack.name)
-        });
-        for pack in cut.collect::<Vec<_>>() {
+        })?;
+        for pack in cut {
             self.go_on()?;
-            self.bad_frames.extend(bad_frames(self.browser, pack)?);
+            self.bad_frames.extend(bad_frames(self.browser, &pack)?);
         }
         let chosen = self.choose(read)?;
         self.open_packs(&chosen)
@@ -33,33 +32,39 @@ impl<'a> Check<'a> {
 
     /// Reads all packs of directories, to find which one broke a tree.
     pub(super) fn meta_packs(&mut self) -> Result<()> {
-        let packs = self.readable();
-        let meta: Vec<Numbered<'_>> = packs
-            .into_iter()
-            .filter(|(_, pack)| pack.name.kind == PackKind::Meta)
-            .collect();
+        let mut meta = self.readable()?;
+        meta.retain(|pack| pack.name.kind == PackKind::Meta);
         self.open_packs(&meta)
     }
 
     /// Packs that may be opened and were not yet.
-    fn readable(&self) -> Vec<Numbered<'a>> {
-        let packs = (0..).zip(self.browser.chunks.index().packs());
-        let unread = |pack: &PackEntry| {
+    fn readable(&self) -> Result<Vec<PackEntry>> {
+        self.packs(|pack| {
             !self.unusable.contains(&pack.name)
                 && !self.whole.contains(&pack.name)
                 && !self.report.damaged_packs.contains(&pack.name)
-        };
-        packs.filter(|(_, pack)| unread(pack)).collect()
+        })
     }
 
-    fn choose(&self, read: ReadData) -> Result<Vec<Numbered<'a>>> {
-        let packs = self.readable();
+    fn packs(&self, is_wanted: impl Fn(&PackEntry) -> bool) -> Result<Vec<PackEntry>> {
+        let mut packs = Vec::new();
+        self.browser.chunks.index().each_pack(|pack| {
+            if is_wanted(&pack) {
+                packs.push(pack);
+            }
+            Ok(())
+        })?;
+        Ok(packs)
+    }
+
+    fn choose(&self, read: ReadData) -> Result<Vec<PackEntry>> {
+        let packs = self.readable()?;
         Ok(match read {
             ReadData::No => Vec::new(),
             ReadData::All => packs,
             ReadData::Part { n, of } => packs
                 .into_iter()
-                .filter(|(_, pack)| part(&pack.name, of) == n)
+                .filter(|pack| part(&pack.name, of) == n)
                 .collect(),
             ReadData::Percent(percent) => {
                 let packs = self.shuffle(packs)?;
@@ -71,7 +76,7 @@ impl<'a> Check<'a> {
                 let mut left = bytes;
                 let packs = self.shuffle(packs)?.into_iter();
                 packs
-                    .take_while(|(_, pack)| {
+                    .take_while(|pack| {
                         let wanted = left > 0;
                         left = left.saturating_sub(pack.length);
                         wanted
@@ -82,29 +87,27 @@ impl<'a> Check<'a> {
     }
 
     /// Another order in every run, so that parts of many runs cover everything sooner or later.
-    fn shuffle<'p>(&self, mut packs: Vec<Numbered<'p>>) -> Result<Vec<Numbered<'p>>> {
+    fn shuffle(&self, mut packs: Vec<PackEntry>) -> Result<Vec<PackEntry>> {
         let mut seed = [0; 32];
         self.repository.environment.random.fill(&mut seed)?;
-        packs.sort_by_cached_key(|(_, pack)| {
-            object_hash(&[seed, *pack.name.hash.as_bytes()].concat())
-        });
+        packs.sort_by_cached_key(|pack| object_hash(&[seed, *pack.name.hash.as_bytes()].concat()));
         Ok(packs)
     }
 
     /// Opens packs on all cores; each holds one whole pack in memory.
-    fn open_packs(&mut self, packs: &[Numbered<'a>]) -> Result<()> {
+    fn open_packs(&mut self, packs: &[PackEntry]) -> Result<()> {
         let cores = thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let results = Mutex::new(Vec::new());
         let fatal = Mutex::new(None);
         let (browser, monitor) = (self.browser, self.monitor);
         thread::scope(|scope| {
-            let (send, receive) = bounded::<Numbered<'a>>(cores);
+            let (send, receive) = bounded::<PackEntry>(cores);
             for _ in 0..cores {
                 let (receive, results, fatal) = (receive.clone(), &results, &fatal);
                 scope.spawn(move || {
                     for pack in receive {
-                        match open_pack(browser, pack, monitor) {
-                            Ok(opened) => lock(results).push((pack.1, opened)),
+                        match open_pack(browser, &pack, monitor) {
+                            Ok(opened) => lock(results).push((pack, opened)),
                             Err(error) => drop(lock(fatal).get_or_insert(error)),
                         }
                     }
@@ -139,9 +142,6 @@ impl<'a> Check<'a> {
     }
 }
 
-/// A pack and its number in the index.
-type Numbered<'a> = (u32, &'a PackEntry);
-
 /// What opening a pack showed.
 enum PackState {
     Whole,
@@ -149,11 +149,7 @@ enum PackState {
     Damaged(Vec<(u32, u32)>),
 }
 
-fn open_pack(
-    browser: &Browser,
-    (number, pack): Numbered<'_>,
-    monitor: &dyn Monitor,
-) -> Result<PackState> {
+fn open_pack(browser: &Browser, pack: &PackEntry, monitor: &dyn Monitor) -> Result<PackState> {
     let opened = browser.chunks.whole(pack).and_then(|bytes| {
         monitor.count(Figure::BytesFetched, bytes.len() as u64);
         browser.chunks.verify_whole(pack, &bytes)
@@ -161,17 +157,17 @@ fn open_pack(
     monitor.count(Figure::ObjectsChecked, 1);
     match opened {
         Ok(()) => Ok(PackState::Whole),
-        Err(error) if is_damage(&error) => {
-            bad_frames(browser, (number, pack)).map(PackState::Damaged)
-        }
+        Err(error) if is_damage(&error) => bad_frames(browser, pack).map(PackState::Damaged),
         Err(error) => Err(error),
     }
 }
 
 /// The frames of a damaged pack that a restore could not read either.
-fn bad_frames(browser: &Browser, (number, pack): Numbered<'_>) -> Result<Vec<(u32, u32)>> {
+fn bad_frames(browser: &Browser, pack: &PackEntry) -> Result<Vec<(u32, u32)>> {
+    let filed = browser.chunks.index().filed(pack.number)?;
+    let number = pack.number;
     let mut bad = Vec::new();
-    for (frame, _) in (0u32..).zip(pack.directory.frames()) {
+    for (frame, _) in (0u32..).zip(filed.directory.frames()) {
         match browser.chunks.frame(Place {
             pack: number,
             frame,

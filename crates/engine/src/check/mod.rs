@@ -62,7 +62,7 @@ pub fn run(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Re
     if !repository.keys.may_read() {
         return Err(Error::NotAllowed("read, and so not check with its key"));
     }
-    let browser = Browser::new(repository)?;
+    let browser = Browser::examining(repository)?;
     let listed = repository.io.list(&Prefix::all())?;
     let mut check = Check {
         repository,
@@ -73,7 +73,7 @@ pub fn run(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Re
         bad_frames: HashSet::new(),
         whole: HashSet::new(),
     };
-    check.compare_listing(&listed);
+    check.compare_listing(&listed)?;
     check.logs(&listed)?;
     check.keys()?;
     let broken_trees = check.trees()?;
@@ -118,23 +118,26 @@ impl Check<'_> {
     }
 
     /// Whether a chunk can be had from one of its places, as far as is known.
-    fn is_usable(&self, place: Place) -> bool {
-        let pack = self.browser.chunks.index().pack(place);
-        let is_there = pack.is_some_and(|(pack, _)| !self.unusable.contains(&pack.name));
-        is_there && !self.bad_frames.contains(&(place.pack, place.frame))
+    fn is_usable(&self, place: Place) -> Result<bool> {
+        let pack = self.browser.chunks.index().pack(place.pack)?;
+        let is_bad = self.bad_frames.contains(&(place.pack, place.frame));
+        Ok(!is_bad && !self.unusable.contains(&pack.name))
     }
 
     /// What a chunk without any usable place is to be blamed on.
-    fn blame(&self, id: &ChunkId, kind: ChunkType) -> Option<String> {
+    fn blame(&self, id: &ChunkId, kind: ChunkType) -> Result<Option<String>> {
         let index = self.browser.chunks.index();
-        if index.places(id, kind).any(|place| self.is_usable(place)) {
-            return None;
+        let places = index.places(id, kind)?;
+        for place in &places {
+            if self.is_usable(*place)? {
+                return Ok(None);
+            }
         }
-        let what = match index.places(id, kind).find_map(|place| index.pack(place)) {
-            Some((pack, _)) => format!("pack {}", layout::pack(&pack.name)),
+        let what = match places.first() {
+            Some(place) => format!("pack {}", layout::pack(&index.pack(place.pack)?.name)),
             None => format!("chunk {id}: no index segment names it, so it"),
         };
-        Some(Error::Damage { what }.to_string())
+        Ok(Some(Error::Damage { what }.to_string()))
     }
 
     fn damaged_pack(&mut self, pack: PackName, how: &str) {
@@ -147,7 +150,7 @@ impl Check<'_> {
     }
 
     /// Packs and segments that entries rely on must be there, with the right length.
-    fn compare_listing(&mut self, listed: &[ObjectMeta]) {
+    fn compare_listing(&mut self, listed: &[ObjectMeta]) -> Result<()> {
         let mut packs = HashMap::new();
         let mut segments = HashSet::new();
         for object in listed {
@@ -167,7 +170,7 @@ impl Check<'_> {
         let condemned = self.repository.logs.condemned();
         let index = self.browser.chunks.index();
         let mut known = HashSet::new();
-        for pack in index.packs() {
+        index.each_pack(|pack| {
             known.insert(pack.name);
             match packs.get(&pack.name) {
                 Some(length) if *length == pack.length => {}
@@ -184,7 +187,8 @@ impl Check<'_> {
                     self.damaged_pack(pack.name, "is missing");
                 }
             }
-        }
+            Ok(())
+        })?;
         self.report.packs = known.len() as u64;
         let named: BTreeSet<ObjectHash> = self
             .repository
@@ -213,5 +217,6 @@ impl Check<'_> {
                 )));
             }
         }
+        Ok(())
     }
 }

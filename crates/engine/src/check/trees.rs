@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ownkey_crypto::{ChunkType, ObjectHash};
+use ownkey_crypto::{ChunkId, ChunkType, ObjectHash};
 
 use super::Check;
 use crate::chunks::is_damage;
@@ -73,16 +73,23 @@ impl Check<'_> {
             return Ok(None);
         };
         match Layout::of(self.browser, *size, content, extents.as_ref()) {
-            Ok(layout) => Ok(self.lost_chunk(&layout)),
+            Ok(layout) => self.lost_chunk(&layout),
             Err(error) if is_damage(&error) => Ok(Some(error.to_string())),
             Err(error) => Err(error),
         }
     }
 
-    fn lost_chunk(&self, layout: &Layout) -> Option<String> {
-        layout
-            .spans
-            .iter()
-            .find_map(|span| self.blame(&span.id, ChunkType::Content))
+    fn lost_chunk(&self, layout: &Layout) -> Result<Option<String>> {
+        self.first_blame(layout.spans.iter().map(|span| &span.id), ChunkType::Content)
+    }
+
+    /// What the first chunk that cannot be had is to be blamed on.
+    pub(super) fn first_blame<'i>(
+        &self,
+        mut ids: impl Iterator<Item = &'i ChunkId>,
+        kind: ChunkType,
+    ) -> Result<Option<String>> {
+        let blamed = ids.find_map(|id| self.blame(id, kind).transpose());
+        blamed.transpose()
     }
 }

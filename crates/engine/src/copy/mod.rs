@@ -165,7 +165,7 @@ impl Run<'_> {
         loop {
             let earlier = self.earlier(&snapshot.record);
             if earlier.as_ref().is_some_and(|it| it.trust == Trust::Wholly) {
-                self.session.rely_on_everything();
+                self.session.rely_on_everything()?;
             }
             let mut original = Original {
                 from: Arc::clone(&self.browser),

@@ -58,7 +58,7 @@ impl Origin for Original {
                 Came::Entry(node) => {
                     let before = beside.find(&node.name);
                     let NodeKind::Directory { content } = &node.kind else {
-                        let copied = beside.copy_of(&node, before, pass);
+                        let copied = beside.copy_of(&node, before, pass)?;
                         self.leaf(&mut outlet, path, *node, copied, pass)?;
                         continue;
                     };
@@ -186,11 +186,14 @@ impl<'b> Beside<'b> {
         node: &Node,
         before: Option<(Node, Node)>,
         pass: &Pass<'_>,
-    ) -> Option<NodeKind> {
-        let (theirs, ours) = before?;
-        let wholly = self.earlier?.trust == Trust::Wholly;
+    ) -> Result<Option<NodeKind>> {
+        let Some(((theirs, ours), earlier)) = before.zip(self.earlier) else {
+            return Ok(None);
+        };
+        let wholly = earlier.trust == Trust::Wholly;
         let same = theirs.kind == node.kind && matches!(ours.kind, NodeKind::File { .. });
-        (same && (wholly || is_stored(&ours, pass))).then_some(ours.kind)
+        let stands = same && (wholly || is_stored(&ours, pass)?);
+        Ok(stands.then_some(ours.kind))
     }
 }
 

@@ -11,6 +11,9 @@ const WHAT: &str = "index segment";
 /// Longest body of a segment.
 pub const SEGMENT_LIMIT: usize = 32 << 20;
 const HEAD: usize = 44;
+/// Of a frame, and of a chunk in it, in a directory (docs/format.md §9).
+const FRAME: usize = 20;
+const CHUNK: usize = 36;
 
 /// A pack and its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +37,9 @@ pub fn encode(packs: &[IndexedPack]) -> Vec<u8> {
 
 /// Length of [`encode`]d `pack` in a segment, to keep segments below their limit.
 pub fn encoded_length(pack: &IndexedPack) -> usize {
-    HEAD + pack.directory.encode().len()
+    let frames = pack.directory.frames().iter();
+    let frames = frames.map(|frame| FRAME + frame.chunks.len() * CHUNK);
+    HEAD + 4 + frames.sum::<usize>()
 }
 
 fn append(pack: &IndexedPack, bytes: &mut Vec<u8>) {

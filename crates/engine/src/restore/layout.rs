@@ -44,15 +44,12 @@ impl Layout {
         let mut spans = Vec::new();
         let mut offset = 0u64;
         for id in browser.ids(content)? {
-            let place = index
-                .places(&id, ChunkType::Content)
-                .next()
-                .ok_or_else(|| unlisted(&id))?;
-            let entry = index
-                .pack(place)
-                .and_then(|(_, frame)| frame.chunks.get(place.nth as usize));
-            let length = entry
-                .map(|(_, length)| *length)
+            let places = index.places(&id, ChunkType::Content)?;
+            let place = *places.first().ok_or_else(|| unlisted(&id))?;
+            let filed = index.filed(place.pack)?;
+            let chunks = &filed.frame(place.frame)?.chunks;
+            let (_, length) = *chunks
+                .get(place.nth as usize)
                 .ok_or_else(|| unlisted(&id))?;
             spans.push(Span {
                 id,

@@ -9,6 +9,7 @@ use std::thread;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use ownkey_crypto::FrameEntry;
 
 use super::Restorer;
 use super::window::Job;
@@ -159,13 +160,18 @@ fn fetch_packs<'w>(
         else {
             continue;
         };
-        let index = restorer.browser.chunks.index();
-        let Some((pack, _)) = index.pack(place) else {
-            continue;
+        let filed = match restorer.browser.chunks.index().filed(place.pack) {
+            Ok(filed) => filed,
+            Err(error) => {
+                restorer.stop(error);
+                continue;
+            }
         };
+        let pack = &filed.pack;
         let range = |wants: &[Want]| {
-            let entry = wants.first().and_then(|want| index.pack(want.place));
-            entry.map_or(0..0, |(_, frame)| frame.range())
+            let want = wants.first();
+            let frame = want.and_then(|want| filed.frame(want.place.frame).ok());
+            frame.map_or(0..0, FrameEntry::range)
         };
         frames.sort_unstable_by_key(|wants| range(wants).start);
         let wanted: u64 = frames
@@ -173,22 +179,22 @@ fn fetch_packs<'w>(
             .map(|wants| range(wants).end - range(wants).start)
             .sum();
         let whole = wanted.saturating_mul(WHOLE_FROM) > pack.length;
-        if whole && let Some(bytes) = fetch_whole(restorer, place, pack) {
+        if whole && let Some(bytes) = fetch_whole(restorer, pack) {
             for wants in frames {
                 let _ = to_write.send(Work::Frame(slice(&bytes, 0, &range(wants)), wants));
             }
             continue;
         }
-        fetch_ranges(restorer, (place, pack), &frames, &range, to_write);
+        fetch_ranges(restorer, pack, &frames, &range, to_write);
     }
 }
 
 /// The whole pack; `None` if it is damaged somewhere, perhaps not where it is wanted.
-fn fetch_whole(restorer: &Restorer<'_>, place: Place, pack: &PackEntry) -> Option<Bytes> {
+fn fetch_whole(restorer: &Restorer<'_>, pack: &PackEntry) -> Option<Bytes> {
     let chunks = &restorer.browser.chunks;
     let fetched = chunks
         .whole(pack)
-        .and_then(|bytes| chunks.learn(place.pack, pack, &bytes).map(|()| bytes));
+        .and_then(|bytes| chunks.learn(pack, &bytes).map(|()| bytes));
     match fetched {
         Ok(bytes) => {
             restorer
@@ -210,7 +216,7 @@ fn fetch_whole(restorer: &Restorer<'_>, place: Place, pack: &PackEntry) -> Optio
 /// The frames in runs: those whose aligned ranges touch are one request.
 fn fetch_ranges<'w>(
     restorer: &Restorer<'_>,
-    (place, pack): (Place, &PackEntry),
+    pack: &PackEntry,
     frames: &[&'w [Want]],
     range: &dyn Fn(&[Want]) -> Range<u64>,
     to_write: &Sender<Work<'w>>,
@@ -233,7 +239,7 @@ fn fetch_ranges<'w>(
         if restorer.is_stopped() {
             return;
         }
-        let fetched = match restorer.browser.chunks.aligned(place.pack, pack, &run) {
+        let fetched = match restorer.browser.chunks.aligned(pack, &run) {
             Ok((start, bytes)) => {
                 restorer
                     .monitor

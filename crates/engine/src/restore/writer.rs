@@ -49,8 +49,10 @@ impl Restorer<'_> {
             Some(Ok(frame)) => Some(frame),
             Some(Err(error)) if !is_damage(&error) => return self.stop(error),
             None | Some(Err(_)) => {
-                if let Some((pack, _)) = chunks.index().pack(place) {
-                    lock(&self.damaged_packs).insert(pack.name);
+                match chunks.index().pack(place.pack) {
+                    Ok(pack) => drop(lock(&self.damaged_packs).insert(pack.name)),
+                    Err(error) if is_damage(&error) => {}
+                    Err(error) => return self.stop(error),
                 }
                 None
             }

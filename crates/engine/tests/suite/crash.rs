@@ -360,6 +360,8 @@ fn every_read_of_a_restore_may_fail_once_and_no_wrong_byte_is_written() {
     let snapshot = repository.find_snapshot(&snapshot.to_string()).unwrap();
     for number in 0.. {
         let target = tempfile::tempdir_in(fast_folder()).unwrap();
+        // Else only the first restore would read the index.
+        std::fs::remove_dir_all(&case.world.environment.cache).unwrap();
         case.faulty
             .arm(Fault::once(Step::Read, number, StorageErrorKind::Timeout));
         let options = RestoreOptions {

@@ -120,6 +120,7 @@ impl World {
             random: Arc::new(TestRandom::of(seed)),
             state: folder.path().join("state"),
             cache: folder.path().join("cache"),
+            indexes: Some(folder.path().join("cache/indexes")),
             runtime: runtime.handle().clone(),
             stop: Arc::new(|| false),
             memory: ownkey_engine::memory::Memory::Usual,

@@ -1,6 +1,7 @@
 //! The index of what a run has stored: written after the packs, and before the entry that names it.
 
 use ownkey_crypto::{ObjectHash, Sealed};
+use ownkey_storage::ObjectName;
 
 use super::Session;
 use crate::error::Result;
@@ -8,18 +9,27 @@ use crate::format::layout;
 use crate::format::segment::{self, IndexedPack};
 use crate::io::Outgoing;
 use crate::monitor::Figure;
+use crate::packer::Packer;
 
 /// Body of a segment at which the next one begins.
 const SEGMENT_TARGET: usize = 8 << 20;
 
 impl Session<'_> {
+    /// Stores the index of what is durable by now, once that is worth a segment. No entry names it
+    /// yet, and a run that breaks off leaves it as garbage like its packs.
+    pub(super) fn store_index_early(&mut self, packer: &Packer<'_>) -> Result<()> {
+        match packer.take_stored(SEGMENT_TARGET) {
+            packs if packs.is_empty() => Ok(()),
+            packs => self.store_index(&packs),
+        }
+    }
+
     /// Stores the index of packs that are durable.
     pub(super) fn store_index(&mut self, packs: &[IndexedPack]) -> Result<()> {
         self.packs += packs.len() as u64;
         self.stored_bytes += packs.iter().map(|pack| u64::from(pack.length)).sum::<u64>();
         self.relied.packs.extend(packs.iter().map(|pack| pack.name));
-        self.fresh
-            .extend(packs.iter().map(|pack| layout::pack(&pack.name)));
+        self.is_fresh(packs.iter().map(|pack| layout::pack(&pack.name)));
         let mut segments = Vec::new();
         let mut rest = packs;
         while !rest.is_empty() {
@@ -32,10 +42,17 @@ impl Session<'_> {
             .into_iter()
             .map(|(hash, sealed)| (layout::segment(&hash), Outgoing::Object(sealed)));
         self.repository.io.create_all(objects)?;
-        self.fresh.extend(stored.iter().map(layout::segment));
+        self.is_fresh(stored.iter().map(layout::segment));
         self.relied.segments.extend(&stored);
         self.unnamed.extend(stored);
         Ok(())
+    }
+
+    /// Remembers what was stored in this run, for who keeps it locked.
+    fn is_fresh(&mut self, names: impl Iterator<Item = ObjectName>) {
+        if self.repository.keep_locked.is_some() {
+            self.fresh.extend(names);
+        }
     }
 
     fn seal_segment(&mut self, packs: &[IndexedPack]) -> Result<(ObjectHash, Sealed)> {
