@@ -61,6 +61,7 @@ impl Scene {
             random: Arc::new(Repeating::new(1)),
             state: folder.path().join("state"),
             cache: folder.path().join("cache"),
+            indexes: None,
             runtime: runtime.handle().clone(),
             stop: Arc::new(|| false),
             memory: ownkey_engine::memory::Memory::Usual,

@@ -103,8 +103,11 @@ impl Workshop {
             Self::Unnamed(folder) => {
                 let path = folder.join(format!("unnamed-{}-{name}", std::process::id()));
                 let file = readable().create_new(true).open(&path)?;
-                std::fs::remove_file(&path)?;
-                Ok(Medium::File(file))
+                match std::fs::remove_file(&path) {
+                    // Whoever tidies the folder was quicker.
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                    _ => Ok(Medium::File(file)),
+                }
             }
             Self::Memory => Ok(Medium::Memory(Vec::new())),
         }

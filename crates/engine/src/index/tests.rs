@@ -389,6 +389,8 @@ fn files_that_are_missing_cut_or_swapped_are_made_anew() {
             assert_eq!(see(&bench.open(&named), CHUNKS), right, "{kind} {number}");
         }
     }
+    named.push(bench.put(5, vec![pack(6, &[(500..505).collect()])]));
+    let right = see(&bench.open(&named), CHUNKS);
     let tables = bench.files("table");
     assert_eq!(tables.len(), 2);
     let other = tables[0].with_extension("other");
