@@ -27,7 +27,7 @@ pub enum Claim {
     Mine,
 }
 
-/// The chunks of one run that the index does not have. At most 17 MiB in memory, and 11 bits for
+/// The chunks of one run that the index does not have. At most 9 MiB in memory, and 11 bits for
 /// each claim that is on disk.
 pub struct Claims<'i> {
     index: &'i Index,
@@ -46,9 +46,9 @@ struct Written {
 
 /// Enough that threads rarely meet.
 const SHARDS: usize = 64;
-/// Claims in memory: 7,168 in each shard is what a hash table of 8,192 places holds before it
-/// grows, so these are 17 MiB.
-const MOST: usize = SHARDS * 6_800;
+/// Claims in memory: 3,584 in each shard is what a hash table of 4,096 places holds before it
+/// grows, so these are 9 MiB.
+const MOST: usize = SHARDS * 3_400;
 /// Blocks of written claims kept; few are asked for twice.
 const BLOCKS: usize = 256;
 
