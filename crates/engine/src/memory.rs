@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 /// What a run does with the machine's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Memory {
-    /// As many threads as there are cores, and packs in flight behind them.
+    /// A few threads more than cores, and packs in flight behind them.
     #[default]
     Usual,
     /// One reading thread and little in flight: for machines with 64 MB to spare.
@@ -14,10 +14,11 @@ pub enum Memory {
 }
 
 impl Memory {
-    /// Threads that read, compress and seal.
+    /// Threads that read, compress and seal: more than cores, because where nothing is cached some
+    /// of them wait for the disk.
     pub(crate) fn workers(self) -> usize {
         match self {
-            Self::Usual => available_parallelism().map_or(2, NonZero::get),
+            Self::Usual => cores() + 2,
             Self::Low => 1,
         }
     }
@@ -25,8 +26,12 @@ impl Memory {
     /// Bytes of frames and packs that wait to be stored.
     pub(crate) fn packs(self) -> usize {
         match self {
-            Self::Usual => 48 << 20,
+            Self::Usual => (24 << 20) + cores() * (8 << 20),
             Self::Low => 10 << 20,
         }
     }
+}
+
+fn cores() -> usize {
+    available_parallelism().map_or(2, NonZero::get)
 }
