@@ -5,6 +5,7 @@ mod args;
 mod bills;
 mod clock;
 mod commands;
+mod compression;
 mod confirm;
 mod context;
 mod engine_failure;

@@ -220,13 +220,14 @@ impl std::str::FromStr for LockWish {
 /// A text of config.toml, or a number where one is meant.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Written {
+pub(crate) enum Written {
     Text(String),
     Number(u64),
 }
 
 impl Written {
-    fn read<T: std::str::FromStr<Err = String>>(self) -> Result<T, String> {
+    /// As on the command line.
+    pub(crate) fn read<T: std::str::FromStr<Err = String>>(self) -> Result<T, String> {
         match self {
             Self::Text(text) => text.parse(),
             Self::Number(number) => number.to_string().parse(),

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::compression::Wish;
 use crate::failure::Failure;
 use crate::folders::SettingsFile;
 use crate::options::StorageOptions;
@@ -42,6 +43,8 @@ pub(crate) struct Profile {
     /// As for `--tag`, where the command line has none.
     #[serde(default)]
     pub(crate) tags: Vec<String>,
+    /// As for `--compression`.
+    pub(crate) compression: Option<Wish>,
     /// As for `--password-file`.
     pub(crate) password_file: Option<PathBuf>,
     /// As for `--password-command`.

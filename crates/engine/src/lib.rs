@@ -39,6 +39,7 @@ pub mod stats;
 pub mod target;
 pub mod tree;
 
+pub use compress::{Compression, FrameCompressor};
 pub use error::{Class, Error, Lie, Result};
 pub use index::Index;
 pub use log_state::Condemned;

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::bills;
 use crate::clock;
+use crate::compression::CompressionArgs;
 use crate::context::{Context, absolute, host_name, user_name};
 use crate::excludes::{self, ExcludeArgs, PresetName};
 use crate::exit::Class;
@@ -49,6 +50,8 @@ pub(crate) struct WhatArgs {
     host: Option<String>,
     #[command(flatten)]
     excludes: ExcludeArgs,
+    #[command(flatten)]
+    pub(super) compression: CompressionArgs,
 }
 
 /// Backs up.
@@ -60,7 +63,7 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
             ));
         }
         let source = stdin::Source::new(&args.stdin, &args.what.paths)?;
-        let mut session = open(cx)?;
+        let mut session = open(cx, &args.what)?;
         note_borrowed_identity(cx, &session.repository);
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
         let report = source.back_up(
@@ -74,7 +77,7 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
     if args.dry_run {
         return dry_run(cx, &Session::open(cx)?, &sources);
     }
-    let mut session = open(cx)?;
+    let mut session = open(cx, &args.what)?;
     note_borrowed_identity(cx, &session.repository);
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
     let report = backup::run(
@@ -87,8 +90,11 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
 }
 
 /// Opens the repository to add to it, with the promise that what it needs stays locked.
-fn open(cx: &Context) -> Result<Session, Failure> {
+fn open(cx: &Context, args: &WhatArgs) -> Result<Session, Failure> {
     let mut session = Session::open_to(cx, Purpose::Write)?;
+    session
+        .repository
+        .compress(args.compression.over(cx.profile.compression));
     if let Some(lock) = cx.storage.object_lock {
         session.repository.keep_locked(lock.period)?;
     }

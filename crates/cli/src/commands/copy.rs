@@ -7,6 +7,7 @@ use ownkey_engine::repository::{Repository, Snapshot};
 use serde_json::json;
 
 use super::second::SecondArgs;
+use crate::compression::CompressionArgs;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
@@ -27,6 +28,8 @@ pub(crate) struct CopyArgs {
     /// Only those with this tag
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
+    #[command(flatten)]
+    compression: CompressionArgs,
     /// The snapshots: latest, latest~1, or the beginning of an id; all if none is named
     #[arg(value_name = "SNAPSHOT", conflicts_with_all = ["host", "tag"])]
     snapshots: Vec<OsString>,
@@ -62,6 +65,8 @@ pub(crate) fn run(cx: &Context, args: &CopyArgs) -> Result<Class, Failure> {
     let chosen = args.chosen(&from.repository)?;
     let mut to = args.to.open(cx)?;
     note_borrowed_identity(cx, &to.repository);
+    to.repository
+        .compress(args.compression.over(cx.profile.compression));
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Copy);
     let report = copy::run(&from.repository, &chosen, &mut to.repository, &monitor)?;
     monitor.finish();

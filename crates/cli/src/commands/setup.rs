@@ -42,6 +42,9 @@ pub(crate) fn run(cx: &Context, args: &SetupArgs) -> Result<Class, Failure> {
         None => usual_place()?,
     };
     let mut session = made_or_opened(cx, args, place)?;
+    session
+        .repository
+        .compress(args.what.compression.over(cx.profile.compression));
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
     let report = backup::run(
         &mut session.repository,

@@ -14,7 +14,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ownkey_crypto::{ChunkId, ChunkType, Codec, FrameInput, PackKind};
 
-use crate::compress::FrameCompressor;
+use crate::compress::{Compression, FrameCompressor};
 use crate::error::{Error, Result};
 use crate::format::entry::PackName;
 use crate::index::{Claim, Claims};
@@ -33,6 +33,7 @@ pub(crate) struct Store<'s> {
     pub(crate) keys: &'s Keyring,
     pub(crate) claims: &'s Claims<'s>,
     pub(crate) packer: &'s Packer<'s>,
+    pub(crate) compression: Compression,
     /// Plaintext of chunks that were not stored yet, in bytes.
     pub(crate) new_bytes: AtomicU64,
     /// Packs of the index that this pass relies on, by number.
@@ -66,7 +67,7 @@ impl<'s> Framer<'s> {
         };
         Ok(Self {
             store,
-            compressor: FrameCompressor::new().map_err(failed)?,
+            compressor: FrameCompressor::new(store.compression).map_err(failed)?,
             draft: Draft::default(),
             gate: None,
         })

@@ -22,6 +22,7 @@ use super::stream::{Cutter, StreamWriter, list};
 use super::trees::{Tally, Trees};
 use super::walker::{FileSystem, Known};
 use super::{Relied, Report, may_write, sources_key};
+use crate::compress::Compression;
 use crate::damage::known_damage;
 use crate::error::{Error, Result};
 use crate::format::entry::{Event, LogPosition, PackName};
@@ -182,7 +183,7 @@ impl<'r> Session<'r> {
         let keys = Arc::clone(&self.repository.keys);
         let claims = Claims::new(&index);
         let packer = self.packer(&keys);
-        let store = store(&keys, &claims, &packer, &index);
+        let store = store(&keys, &claims, &packer, &index, self.repository.compression);
         let environment = self.repository.environment.clone();
         let clock = &environment.clock;
         let asked = self.record.paths.iter();
@@ -240,7 +241,7 @@ impl<'r> Session<'r> {
         let keys = Arc::clone(&self.repository.keys);
         let claims = Claims::new(&index);
         let packer = self.packer(&keys);
-        let store = store(&keys, &claims, &packer, &index);
+        let store = store(&keys, &claims, &packer, &index, self.repository.compression);
         let cutter = Cutter::new(&keys.names);
         let mut framer = Framer::new(&store)?;
         let monitor = self.monitor;
@@ -414,9 +415,11 @@ fn store<'s>(
     claims: &'s Claims<'s>,
     packer: &'s Packer<'s>,
     index: &Index,
+    compression: Compression,
 ) -> Store<'s> {
     Store {
         monitor: packer.monitor(),
+        compression,
         keys,
         claims,
         packer,

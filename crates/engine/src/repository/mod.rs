@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use ownkey_crypto::{DeviceId, LocalStateKey, ObjectHash, RepoId};
 use ownkey_storage::{Location, Operation, RetentionSupport, StorageError, StorageErrorKind};
 
+use crate::compress::Compression;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::format::cbor;
@@ -50,6 +51,8 @@ pub struct Repository {
     newer_epoch: bool,
     /// How long the storage must keep what snapshots need.
     pub(crate) keep_locked: Option<Duration>,
+    /// How what is new is compressed.
+    pub(crate) compression: Compression,
 }
 
 /// The state of given sources at one time.
@@ -106,6 +109,11 @@ impl Repository {
         }
         self.keep_locked = Some(period);
         Ok(())
+    }
+
+    /// From now on, what is new is compressed like this.
+    pub fn compress(&mut self, compression: Compression) {
+        self.compression = compression;
     }
 
     /// Refuses to go on where nothing may be written: an earlier state is shown, or our keys are those

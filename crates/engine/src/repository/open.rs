@@ -12,6 +12,7 @@ use ownkey_storage::{AsOf, Storage};
 
 use super::Repository;
 use super::unlock::{self, Credential};
+use crate::compress::Compression;
 use crate::environment::Environment;
 use crate::error::{Error, Lie, Result};
 use crate::format::cbor::{self, Record};
@@ -180,6 +181,7 @@ impl Opening<'_> {
             earlier: self.earlier,
             newer_epoch,
             keep_locked: None,
+            compression: Compression::default(),
         };
         repository.remember()?;
         Ok(repository)
