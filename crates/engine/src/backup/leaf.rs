@@ -28,14 +28,20 @@ pub(crate) struct Outcome {
 /// who waits is woken once.
 #[derive(Default)]
 pub(crate) struct Outcomes {
-    told: Mutex<Option<Vec<Option<Outcome>>>>,
+    /// Boxed, because one that waits for the other names of its inode keeps the places of all.
+    told: Mutex<Option<Vec<Option<Box<Outcome>>>>>,
     changed: Condvar,
 }
 
 impl Outcomes {
     /// Tells what became of every entry of the batch, in its order.
     pub(crate) fn tell(&self, outcomes: Vec<Outcome>) {
-        *lock(&self.told) = Some(outcomes.into_iter().map(Some).collect());
+        *lock(&self.told) = Some(
+            outcomes
+                .into_iter()
+                .map(|outcome| Some(Box::new(outcome)))
+                .collect(),
+        );
         self.changed.notify_all();
     }
 }
@@ -68,7 +74,7 @@ impl Pending {
     fn wait(
         &self,
         pass: &Pass<'_>,
-        get: impl FnOnce(&mut Option<Outcome>) -> Option<Outcome>,
+        get: impl FnOnce(&mut Option<Box<Outcome>>) -> Option<Box<Outcome>>,
     ) -> Result<Outcome> {
         /// How long a failure elsewhere may go unnoticed.
         const LOOK_UP: Duration = Duration::from_millis(50);
@@ -76,7 +82,7 @@ impl Pending {
         loop {
             if let Some(outcomes) = told.as_mut() {
                 let outcome = outcomes.get_mut(self.nth).and_then(get);
-                return outcome.ok_or(Error::WorkerLost);
+                return outcome.map(|outcome| *outcome).ok_or(Error::WorkerLost);
             }
             if pass.has_failed() {
                 return Err(Error::WorkerLost);

@@ -7,6 +7,7 @@
 mod cut;
 mod framer;
 pub(crate) mod leaf;
+mod linked;
 pub(crate) mod outlet;
 mod parent;
 pub(crate) mod pass;

@@ -3,12 +3,12 @@
 //! A pass does not know whether its entries come from a file system or from a snapshot of
 //! another repository; it knows an [`Origin`], and the origin knows this outlet.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crossbeam_channel::Sender;
 
 use super::leaf::{Batch, Pending, Readable};
+use super::linked::{Inode, Linked};
 use super::pass::Pass;
 use crate::error::{Error, Result};
 use crate::format::node::Node;
@@ -55,18 +55,22 @@ pub(crate) enum Source {
 #[derive(Clone, Copy)]
 pub(crate) enum Links {
     One,
-    Several(FileId),
+    Several(Inode),
     /// They may, and this is the number of their group already.
     Recorded(u64),
 }
 
 impl Links {
     /// What several names have in common. No device is numbered 0, so a group is no inode.
-    const fn inode(self) -> Option<FileId> {
+    const fn inode(self) -> Option<Inode> {
         match self {
             Self::One => None,
-            Self::Several(id) => Some(id),
-            Self::Recorded(group) => Some(FileId { dev: 0, ino: group }),
+            Self::Several(inode) => Some(inode),
+            // How many names a group has is known at its end only.
+            Self::Recorded(group) => Some(Inode {
+                id: FileId { dev: 0, ino: group },
+                names: u32::MAX,
+            }),
         }
     }
 }
@@ -84,6 +88,9 @@ const BATCH_BYTES: u64 = 2 << 20;
 const BATCH_FILES: usize = 1_024;
 /// Every entry that waits holds the folder it is in open.
 const BATCH_FOLDERS: usize = 32;
+/// Inodes whose outcome waits for their other names; those beyond are read again at each name. About
+/// 650 bytes, 32 for each chunk, and at worst 8 KiB for what is left of its batch.
+const LINKED: usize = 8 << 10;
 /// Steps told at once, so that the trees are not woken for each.
 const RUN: usize = 256;
 
@@ -100,7 +107,7 @@ pub(crate) struct Outlet {
     /// Whether a folder began or ended since the last entry of the batch.
     moved: bool,
     /// Outcomes of inodes with several names.
-    linked: HashMap<FileId, Pending>,
+    linked: Linked<Pending>,
 }
 
 impl Outlet {
@@ -114,7 +121,7 @@ impl Outlet {
             owner: 0,
             folders: 0,
             moved: false,
-            linked: HashMap::new(),
+            linked: Linked::new(LINKED),
         }
     }
 
@@ -140,9 +147,10 @@ impl Outlet {
         })
     }
 
-    /// An entry to read; of several names of one inode the first is read.
+    /// An entry to read; of several names of one inode the first is read, while there is room to
+    /// remember it.
     pub(crate) fn read(&mut self, path: PathBuf, links: Links, leaf: ToRead) -> Result<()> {
-        let first = links.inode().and_then(|id| self.linked.get(&id)).cloned();
+        let first = links.inode().and_then(|inode| self.linked.again(inode));
         let source = Source::Reading(match first {
             Some(first) => first,
             None => self.batched(links, leaf)?,
@@ -174,8 +182,8 @@ impl Outlet {
         self.bytes = self.bytes.saturating_add(leaf.size);
         let pending = Pending::new(&self.batch.outcomes, self.batch.entries.len());
         self.batch.entries.push(leaf.what);
-        if let Some(id) = links.inode() {
-            self.linked.insert(id, pending.clone());
+        if let Some(inode) = links.inode() {
+            self.linked.first(inode, pending.clone());
         }
         Ok(pending)
     }

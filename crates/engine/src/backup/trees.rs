@@ -1,7 +1,6 @@
 //! The tree-building thread: nodes in the order of the walk become directories, and the last
 //! directory is the snapshot.
 
-use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use ownkey_crypto::ChunkType;
 
 use super::framer::Framer;
 use super::leaf::Outcome;
+use super::linked::Groups;
 use super::outlet::{Links, Source, Step};
 use super::parent::ParentWriter;
 use super::pass::Pass;
@@ -18,7 +18,7 @@ use crate::format::node::{Node, NodeKind, Stream};
 use crate::format::record::{Counts, FIRST_PROBLEMS};
 use crate::format::tree::append_node;
 use crate::monitor::{Figure, Problem, Stage};
-use crate::source::{FileId, Fingerprint};
+use crate::source::Fingerprint;
 
 /// A directory that is being read.
 #[derive(Clone)]
@@ -44,8 +44,7 @@ pub(crate) struct Trees<'p, 'k> {
     framer: Framer<'p>,
     record: Option<ParentWriter<'k>>,
     open: Vec<OpenDirectory>,
-    links: HashMap<FileId, u64>,
-    groups: HashSet<u64>,
+    groups: Groups<'p>,
     scratch: Vec<u8>,
     tally: Tally,
 }
@@ -61,8 +60,7 @@ impl<'p, 'k> Trees<'p, 'k> {
             framer: Framer::new(pass.store)?,
             record,
             open: vec![root],
-            links: HashMap::new(),
-            groups: HashSet::new(),
+            groups: Groups::new(&pass.store.keys.names),
             scratch: Vec::new(),
             tally: Tally::default(),
         })
@@ -126,7 +124,7 @@ impl<'p, 'k> Trees<'p, 'k> {
         };
         node.metadata.link_group = match links {
             Links::One => None,
-            Links::Several(id) => Some(self.link_group(id, path)),
+            Links::Several(inode) => Some(self.groups.of(inode, path.as_os_str().as_bytes())),
             Links::Recorded(group) => Some(group),
         };
         let began = self.pass.monitor.elapsed();
@@ -147,31 +145,6 @@ impl<'p, 'k> Trees<'p, 'k> {
         let time = self.pass.monitor.elapsed().saturating_sub(began);
         self.pass.monitor.spent(Stage::Trees, time, 0);
         Ok(())
-    }
-
-    /// The group of an inode with several names: made from its first path, so that trees stay
-    /// the same while it does.
-    fn link_group(&mut self, id: FileId, path: &Path) -> u64 {
-        if let Some(group) = self.links.get(&id) {
-            return *group;
-        }
-        let hash = self
-            .pass
-            .store
-            .keys
-            .names
-            .chunk_id(ChunkType::List, path.as_os_str().as_bytes());
-        let mut group = hash
-            .as_bytes()
-            .iter()
-            .take(8)
-            .fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
-            .max(1);
-        while !self.groups.insert(group) {
-            group = group.wrapping_add(1).max(1);
-        }
-        self.links.insert(id, group);
-        group
     }
 
     fn leave(&mut self) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use super::linked::Inode;
 use super::outlet::{Links, Origin, Outlet, Step, ToRead};
 use super::parent::ParentReader;
 use super::pass::Pass;
@@ -95,7 +96,10 @@ impl Walker<'_, '_> {
             self.pass.monitor.count(Figure::BytesFound, stat.size);
         }
         let links = if stat.nlink > 1 {
-            Links::Several(stat.id)
+            Links::Several(Inode {
+                id: stat.id,
+                names: stat.nlink,
+            })
         } else {
             Links::One
         };
