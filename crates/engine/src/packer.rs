@@ -19,8 +19,11 @@ use crate::keyring::Keyring;
 use crate::lock::lock;
 use crate::monitor::{Figure, Monitor, Stage, timed};
 
-/// A pack is sealed when its frames reach this many bytes.
+/// A pack is sealed when its frames and what its directory says of them reach this many bytes.
 const TARGET: usize = 16 << 20;
+/// What the directory of a pack says of one chunk, in bytes (docs/format.md §9): of tiny files it
+/// is more than their content. Counted, it keeps two halves together below the 32 MiB of a segment.
+const CHUNK: usize = 36;
 /// Sessions that store less than this pad their packs in coarser steps (docs/format.md §11).
 const SMALL_SESSION: u64 = 8 << 20;
 
@@ -87,7 +90,8 @@ impl<'m> Packer<'m> {
     pub(crate) fn add(&self, kind: PackKind, frame: FrameInput) -> Result<()> {
         let mut coin = [0];
         self.keys.random().fill(&mut coin)?;
-        let length = frame.stored.len();
+        let stored = frame.stored.len();
+        let length = stored + CHUNK * frame.chunks.len();
         let full = {
             // While nothing is on its way, waiting would not end: then the fullest pack makes room.
             let mut held = timed(self.monitor, Stage::Room, 0, || {
@@ -96,7 +100,7 @@ impl<'m> Packer<'m> {
             })?;
             held.bytes += length;
             let open = held.open(kind);
-            open.session += length as u64;
+            open.session += stored as u64;
             let [first, second] = &mut open.packs;
             let pack = if coin[0] & 1 == 0 { first } else { second };
             pack.bytes += length;

@@ -11,7 +11,7 @@ use crate::io::Outgoing;
 use crate::monitor::Figure;
 use crate::packer::Packer;
 
-/// Body of a segment at which the next one begins.
+/// Body of a segment of several packs, in bytes.
 const SEGMENT_TARGET: usize = 8 << 20;
 
 impl Session<'_> {
@@ -33,7 +33,7 @@ impl Session<'_> {
         let mut segments = Vec::new();
         let mut rest = packs;
         while !rest.is_empty() {
-            let (now, later) = split_segment(rest);
+            let (now, later) = split_segment(rest, segment::encoded_length);
             segments.push(self.seal_segment(now)?);
             rest = later;
         }
@@ -67,12 +67,31 @@ impl Session<'_> {
     }
 }
 
-/// The packs of the next segment, and the rest.
-fn split_segment(packs: &[IndexedPack]) -> (&[IndexedPack], &[IndexedPack]) {
+/// What goes into the next segment, and the rest. Only one pack by itself may be beyond the target.
+fn split_segment<P>(packs: &[P], length_of: impl Fn(&P) -> usize) -> (&[P], &[P]) {
     let mut length = 0;
-    let full = packs.iter().position(|pack| {
-        length += segment::encoded_length(pack);
-        length >= SEGMENT_TARGET
+    let beyond = packs.iter().position(|pack| {
+        length += length_of(pack);
+        length > SEGMENT_TARGET
     });
-    packs.split_at(full.map_or(packs.len(), |last| last + 1))
+    packs.split_at(beyond.map_or(packs.len(), |nth| nth.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_pack_by_itself_makes_a_segment_longer_than_its_target() {
+        const MIB: usize = 1 << 20;
+        let packs = [2 * MIB, 6 * MIB, 1, 31 * MIB, 3 * MIB, 4 * MIB];
+        let mut rest = &packs[..];
+        let mut split = Vec::new();
+        while !rest.is_empty() {
+            let (now, later) = split_segment(rest, |length| *length);
+            split.push(now.len());
+            rest = later;
+        }
+        assert_eq!(split, [2, 1, 1, 2]);
+    }
 }
