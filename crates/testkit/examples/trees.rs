@@ -122,7 +122,7 @@ fn folder(root: &Path, numbers: std::ops::Range<u64>) -> io::Result<()> {
         write_tiny(
             &root.join(format!(
                 "file-{:08x}.txt",
-                scatter(number) >> 32 << 32 | number
+                ((scatter(number) >> 32) << 32) | number
             )),
             number,
         )
@@ -158,11 +158,11 @@ fn links(root: &Path, count: u64, inodes: u64) -> io::Result<()> {
 fn sparse(path: &Path, size: u64, extents: u64, length: u64) -> io::Result<()> {
     let file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.set_len(size)?;
-    let apart = size / extents.max(1) & !4095;
+    let apart = (size / extents.max(1)) & !4095;
     let mut run = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     for nth in 0..extents {
         for (word, bytes) in (0u64..).zip(run.chunks_mut(8)) {
-            let number = scatter(nth << 32 | word).to_le_bytes();
+            let number = scatter((nth << 32) | word).to_le_bytes();
             bytes.copy_from_slice(number.get(..bytes.len()).unwrap_or(&number));
         }
         file.write_all_at(&run, nth * apart)?;
