@@ -32,7 +32,7 @@ pub use excludes::{Case, Excludes, ExcludesBuilder, Scope};
 pub use file::File;
 pub(crate) use file::read_at;
 pub use flags::{KEPT_FLAGS, LATE_FLAGS};
-pub(crate) use flags::{LAYOUT_FLAGS, write as write_flags};
+pub(crate) use flags::{LAYOUT_FLAGS, read as read_flags, write as write_flags};
 pub use metadata::{Gathered, MetadataReader};
 pub use owners::OwnerNames;
 pub use rules::{InvalidRule, Rule};

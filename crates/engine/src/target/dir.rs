@@ -1,7 +1,8 @@
 //! A held directory of the target.
 
+use std::ffi::CStr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{self, AtFlags, Mode, RenameFlags};
@@ -11,12 +12,22 @@ use super::error::TargetError;
 use super::inode::is_ours;
 use super::partial::Partials;
 use crate::format::name::Name;
-use crate::source::{Dir, Listing, SourceError, Stat};
+use crate::source::{Attributed, Dir, Listing, SourceError, Stat, read_flags};
 
 /// An open directory of the target; clones share the handle.
 #[derive(Debug, Clone)]
 pub struct TargetDir {
     dir: Arc<Dir>,
+    bequest: Arc<OnceLock<Bequest>>,
+}
+
+/// What new entries get from their directory without being asked, beside an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bequest {
+    /// No flags and no access list; and nobody but this user could change that.
+    Nothing,
+    /// Perhaps some.
+    Unknown,
 }
 
 /// Whether what is already there may be replaced.
@@ -49,7 +60,26 @@ impl TargetDir {
     }
 
     pub(crate) fn holding(dir: Arc<Dir>) -> Self {
-        Self { dir }
+        let bequest = Arc::default();
+        Self { dir, bequest }
+    }
+
+    /// What new entries get from it. Asked once, so that not every file in it has to be.
+    pub(crate) fn bequest(&self) -> Bequest {
+        *self.bequest.get_or_init(|| {
+            let ours = self
+                .stat_self()
+                .is_ok_and(|stat| stat.uid == rustix::process::geteuid().as_raw());
+            let no_flags = matches!(read_flags(&self.dir), Ok(None));
+            let no_list = Attributed::open(&self.dir)
+                .names()
+                .is_ok_and(|names| names.iter().all(|name| name.as_c_str() != DEFAULT_LIST));
+            if ours && no_flags && no_list {
+                Bequest::Nothing
+            } else {
+                Bequest::Unknown
+            }
+        })
     }
 
     /// Opens the directory `name`; a link in its place is [`TargetError::Replaced`].
@@ -217,6 +247,9 @@ impl AsFd for TargetDir {
         self.dir.as_fd()
     }
 }
+
+/// The access list that a directory gives to what is made in it.
+const DEFAULT_LIST: &CStr = c"system.posix_acl_default";
 
 /// Against somebody who takes every name just before us.
 const ATTEMPTS: u32 = 16;

@@ -7,14 +7,14 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{self, FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, pwrite};
 
-use super::dir::{Replace, TargetDir};
+use super::dir::{Bequest, Replace, TargetDir};
 use super::error::{MetadataProblem, TargetError};
 use super::inode::Inode;
-use super::metadata::Applier;
+use super::metadata::{Applier, Origin, Subject};
 use super::partial::Partials;
 use crate::format::name::Name;
 use crate::format::node::Metadata;
-use crate::source::{FileId, Kind, LAYOUT_FLAGS, write_flags};
+use crate::source::{FileId, LAYOUT_FLAGS, write_flags};
 
 /// A file that is not whole yet.
 #[derive(Debug)]
@@ -112,10 +112,19 @@ impl PendingFile {
         replace: Replace,
     ) -> Result<Restored, TargetError> {
         let inode = Inode::Open(self.fd.as_fd());
-        let problems = applier.apply(inode, Kind::File, metadata);
         let stat = inode
             .stat()
             .map_err(|errno| TargetError::new("look at it", errno))?;
+        let origin = match self.dir.bequest() {
+            Bequest::Nothing => Origin::Bare,
+            Bequest::Unknown => Origin::Unknown,
+        };
+        let subject = Subject {
+            inode,
+            stat,
+            origin,
+        };
+        let problems = applier.apply(&subject, metadata);
         self.dir.publish(&self.partial, name, replace)?;
         self.published = true;
         Ok(Restored {

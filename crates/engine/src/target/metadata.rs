@@ -52,6 +52,23 @@ pub enum SetIds {
     Drop,
 }
 
+/// An inode whose metadata is about to be set.
+pub(crate) struct Subject<'a> {
+    pub(crate) inode: Inode<'a>,
+    /// What it was a moment ago.
+    pub(crate) stat: Stat,
+    pub(crate) origin: Origin,
+}
+
+/// What an inode may carry that the snapshot does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// No attributes and no flags: it is new, from a directory that gives it none.
+    Bare,
+    /// Anything.
+    Unknown,
+}
+
 const SET_UID: u32 = 0o4000;
 const SET_GID: u32 = 0o2000;
 
@@ -75,7 +92,16 @@ impl Applier {
     /// metadata. Deepest directories first, or their times change again.
     pub fn finish_dir(&self, dir: &TargetDir, metadata: &Metadata) -> Vec<MetadataProblem> {
         let inode = Inode::Open(dir.as_fd());
-        let mut problems = self.apply(inode, Kind::Directory, metadata);
+        let stat = match inode.stat() {
+            Ok(stat) => stat,
+            Err(errno) => return vec![MetadataProblem::Owner(errno.into())],
+        };
+        let subject = Subject {
+            inode,
+            stat,
+            origin: Origin::Unknown,
+        };
+        let mut problems = self.apply(&subject, metadata);
         problems.extend(self.late_flags(inode, metadata));
         problems
     }
@@ -93,7 +119,12 @@ impl Applier {
         if file.stat().nlink > 1 {
             return Err(TargetError::Replaced);
         }
-        let problems = self.apply(Inode::Open(file.as_fd()), Kind::File, metadata);
+        let subject = Subject {
+            inode: Inode::Open(file.as_fd()),
+            stat: *file.stat(),
+            origin: Origin::Unknown,
+        };
+        let problems = self.apply(&subject, metadata);
         Ok(Restored {
             id: file.stat().id,
             problems,
@@ -123,20 +154,21 @@ impl Applier {
     }
 
     /// Everything but the late flags.
-    pub(crate) fn apply(
-        &self,
-        inode: Inode<'_>,
-        kind: Kind,
-        metadata: &Metadata,
-    ) -> Vec<MetadataProblem> {
+    pub(crate) fn apply(&self, subject: &Subject<'_>, metadata: &Metadata) -> Vec<MetadataProblem> {
+        let Subject { inode, stat, .. } = *subject;
         let mut problems = Vec::new();
-        let owned = self.own(inode, metadata, &mut problems);
-        let before = xattrs::apply(inode, &metadata.xattrs, Turn::BeforeMode, &self.shortfalls);
-        problems.extend(before);
+        let owned = self.own(subject, metadata, &mut problems);
+        let present = match subject.origin {
+            Origin::Bare => Vec::new(),
+            Origin::Unknown => xattrs::present(inode, &mut problems),
+        };
+        let xattrs =
+            |turn| xattrs::apply(inode, &metadata.xattrs, (turn, &present), &self.shortfalls);
+        problems.extend(xattrs(Turn::BeforeMode));
         // A link has no mode of its own.
-        if kind != Kind::Symlink {
-            let mode = self.mode(kind, metadata.mode, owned);
-            let is_set = inode.stat().is_ok_and(|stat| stat.mode == mode);
+        if stat.kind != Kind::Symlink {
+            let mode = self.mode(stat.kind, metadata.mode, owned);
+            let is_set = stat.mode == mode && !owned.anew;
             if !is_set && let Err(errno) = inode.chmod(mode) {
                 problems.push(MetadataProblem::Mode {
                     mode,
@@ -144,50 +176,43 @@ impl Applier {
                 });
             }
         }
-        let after = xattrs::apply(inode, &metadata.xattrs, Turn::AfterMode, &self.shortfalls);
-        problems.extend(after);
-        problems.extend(self.flags(inode, metadata.flags, KEPT_FLAGS & !LATE_FLAGS));
+        problems.extend(xattrs(Turn::AfterMode));
+        let flags = metadata.flags.filter(|flags| flags & KEPT_FLAGS != 0);
+        if subject.origin == Origin::Unknown || flags.is_some() {
+            problems.extend(self.flags(inode, flags, KEPT_FLAGS & !LATE_FLAGS));
+        }
         problems.extend(set_mtime(inode, metadata.mtime));
         problems
     }
 
     fn own(
         &self,
-        inode: Inode<'_>,
+        subject: &Subject<'_>,
         metadata: &Metadata,
         problems: &mut Vec<MetadataProblem>,
     ) -> Owned {
-        let stat = match inode.stat() {
-            Ok(stat) => stat,
-            Err(errno) => {
-                problems.push(MetadataProblem::Owner(errno.into()));
-                return Owned {
-                    user: false,
-                    group: false,
-                };
-            }
+        let Subject { inode, stat, .. } = *subject;
+        let mine = |user, group| Owned {
+            user,
+            group,
+            anew: false,
         };
         let (uid, gid) = match self.owners {
             // Bits that let others act as the recorded owner do not become the restorer's.
             Owners::Restorer => {
-                return Owned {
-                    user: stat.uid == metadata.uid,
-                    group: stat.gid == metadata.gid,
-                };
+                return mine(stat.uid == metadata.uid, stat.gid == metadata.gid);
             }
             Owners::Numeric => (metadata.uid, metadata.gid),
             Owners::ByName => self.by_name(metadata),
         };
         if (stat.uid, stat.gid) == (uid, gid) {
-            return Owned {
-                user: true,
-                group: true,
-            };
+            return mine(true, true);
         }
         match inode.chown(Some(uid), Some(gid)) {
             Ok(()) => Owned {
                 user: true,
                 group: true,
+                anew: true,
             },
             // EINVAL: a number this user namespace does not have.
             Err(Errno::PERM | Errno::INVAL | Errno::ACCESS) => {
@@ -197,14 +222,12 @@ impl Applier {
                 Owned {
                     user: stat.uid == uid,
                     group,
+                    anew: true,
                 }
             }
             Err(errno) => {
                 problems.push(MetadataProblem::Owner(errno.into()));
-                Owned {
-                    user: stat.uid == uid,
-                    group: stat.gid == gid,
-                }
+                mine(stat.uid == uid, stat.gid == gid)
             }
         }
     }
@@ -272,6 +295,8 @@ impl Applier {
 struct Owned {
     user: bool,
     group: bool,
+    /// Whether it may just have changed, and setuid and setgid bits with it.
+    anew: bool,
 }
 
 /// Sets the time of change; the access time is not recorded and is left alone.

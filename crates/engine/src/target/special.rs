@@ -10,7 +10,7 @@ use super::dir::{Replace, TargetDir};
 use super::error::TargetError;
 use super::file::Restored;
 use super::inode::{Inode, is_ours};
-use super::metadata::Applier;
+use super::metadata::{Applier, Origin, Subject};
 use super::partial::Partials;
 use super::shortfalls::Shortfall;
 use crate::format::name::Name;
@@ -131,7 +131,12 @@ impl TargetDir {
         if stat.kind != kind || stat.nlink != 1 || !is_ours(&held, &stat) {
             return Err(TargetError::Replaced);
         }
-        let problems = applier.apply(Inode::Held(held.as_fd()), kind, &node.metadata);
+        let subject = Subject {
+            inode: Inode::Held(held.as_fd()),
+            stat,
+            origin: Origin::Unknown,
+        };
+        let problems = applier.apply(&subject, &node.metadata);
         Ok(Restored {
             id: stat.id,
             problems,

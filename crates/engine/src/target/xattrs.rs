@@ -28,11 +28,25 @@ impl Turn {
     }
 }
 
+/// The attributes that are there already.
+pub(crate) fn present(inode: Inode<'_>, problems: &mut Vec<MetadataProblem>) -> Vec<CString> {
+    match inode.attributed().names() {
+        Ok(names) => names,
+        Err(errno) => {
+            // Links and special files without /proc: what was made anew has none.
+            if inode.open().is_some() {
+                problems.push(MetadataProblem::ListXattrs(errno.into()));
+            }
+            Vec::new()
+        }
+    }
+}
+
 /// Sets the `wanted` attributes of this turn and removes those that are there and not wanted.
 pub(crate) fn apply(
     inode: Inode<'_>,
     wanted: &[Xattr],
-    turn: Turn,
+    (turn, present): (Turn, &[CString]),
     shortfalls: &Shortfalls,
 ) -> Vec<MetadataProblem> {
     let mut problems = Vec::new();
@@ -47,23 +61,16 @@ pub(crate) fn apply(
             Err(errno) => problems.push(problem(&xattr.name, errno)),
         }
     }
-    match attributed.names() {
-        Ok(present) => {
-            let extra = present.iter().filter(|name| {
-                Turn::of(name.as_bytes()) == turn
-                    && is_removable(name)
-                    && wanted.iter().all(|xattr| xattr.name != name.as_bytes())
-            });
-            for name in extra {
-                match attributed.remove(name) {
-                    Ok(()) | Err(Errno::NODATA) => {}
-                    Err(errno) => problems.push(problem(name.as_bytes(), errno)),
-                }
-            }
+    let extra = present.iter().filter(|name| {
+        Turn::of(name.as_bytes()) == turn
+            && is_removable(name)
+            && wanted.iter().all(|xattr| xattr.name != name.as_bytes())
+    });
+    for name in extra {
+        match attributed.remove(name) {
+            Ok(()) | Err(Errno::NODATA) => {}
+            Err(errno) => problems.push(problem(name.as_bytes(), errno)),
         }
-        // Links and special files without /proc: what was made anew has none.
-        Err(_) if inode.open().is_none() => {}
-        Err(errno) => problems.push(MetadataProblem::ListXattrs(errno.into())),
     }
     problems
 }
