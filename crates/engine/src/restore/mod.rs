@@ -2,26 +2,29 @@
 //!
 //! The walk over the snapshot makes directories and everything without content at once and
 //! collects files in a *window*. A window is then fetched pack by pack, each pack once, decoded and
-//! written on all cores; after it come the hard links into it and the metadata of the directories
-//! that the walk has left, deepest first. So memory does not grow with the snapshot:
+//! written on all cores, while the walk fills the next one; after it come the hard links into it
+//! and the metadata of the directories that the walk has left, deepest first. So memory does not
+//! grow with the snapshot:
 //!
 //! ```text
-//! window  ≤ 16,384 entries, ≤ 200 files of several chunks (each an open file), and
-//!         closed after 2 GiB of content: about 48 bytes a chunk and 0.5 KiB an entry
-//! in work ≤ FETCHERS packs being fetched + (cores waiting + cores at work) frames, which
-//!         keep their pack alive: 32 MiB each as packs are written
-//! always  the index, the names of hard-link groups, and the few late flags
+//! windows 2, each ≤ 16,384 entries, ≤ 200 files of several chunks (open files of the one that is
+//!         written), and closed after 2 GiB of content: about 48 bytes a chunk, 0.5 KiB an entry
+//! packs   64 MiB fetched, or being fetched, and not yet written; a larger one alone (72 MiB)
+//! frames  cores × 3 × 4 MiB: deciphered, decompressed, and cut into chunks
+//! always  the index, 32 MiB of frames of directories, hard-link groups, and the few late flags
 //! ```
 //!
 //! Every chunk is verified by its id before it is written, and a file gets its name only when all
 //! of it is. What is damaged is told and the rest goes on. Nothing is written outside the target:
 //! that is the promise of [`target`](crate::target), through which everything here goes.
 
+mod budget;
 mod filter;
 mod finish;
 pub(crate) mod layout;
 mod level;
 mod pipeline;
+mod plan;
 mod planner;
 mod report;
 mod window;

@@ -1,281 +1,249 @@
 //! A window's files, pack by pack: fetch, decode, write.
 //!
-//! Fetching threads wait for the storage, working threads for the processor; a bounded channel
-//! between them holds back whoever is faster.
+//! Fetching threads wait for the storage, working threads for the processor. What was fetched and
+//! not written yet is bounded in bytes; it is handed over some frames at a time, because waking
+//! a thread costs as much as writing a small file.
 
 use std::ops::Range;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::thread;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, bounded};
-use ownkey_crypto::FrameEntry;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::Restorer;
+use super::budget::{Budget, Share};
+use super::plan::{Plan, Want};
 use super::window::Job;
+use super::writer::Nearby;
 use crate::chunks::{aligned, is_damage};
-use crate::error::Result;
-use crate::index::{PackEntry, Place};
-use crate::lock::lock;
+use crate::error::{Error, Result};
+use crate::index::PackEntry;
 use crate::monitor::Figure;
 
 /// Packs fetched at once: enough to hide a round trip behind the one before.
 const FETCHERS: usize = 4;
+/// Bytes of packs being fetched, and fetched and not yet written.
+const IN_HAND: u64 = 64 << 20;
 /// A pack is fetched whole if more than this part of it is wanted, as one in so many.
 const WHOLE_FROM: u64 = 4;
 /// Ranges that touch are fetched together up to this many bytes.
 const RUN: u64 = 8 << 20;
-
-/// A chunk that a job wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Want {
-    pub(super) place: Place,
-    /// Which job of the window.
-    pub(super) job: u32,
-    /// Which chunk of its file.
-    pub(super) span: u32,
-}
-
-/// All wants of one window, ordered so that those of a pack, and in it of a frame, are together.
-struct Plan {
-    wants: Vec<Want>,
-    /// The wants of each frame.
-    frames: Vec<Range<usize>>,
-    /// The frames of each pack.
-    packs: Vec<Range<usize>>,
-}
+/// Frames are handed over together up to this many stored bytes.
+const HANDFUL: u64 = 1 << 20;
 
 /// What a working thread gets.
-enum Work<'w> {
-    /// A stored frame and who wants its chunks; no bytes if they could not be fetched.
-    Frame(Option<Bytes>, &'w [Want]),
-    /// Files without any chunk.
-    Empty(&'w [Job]),
+enum Work<'w, 'b> {
+    /// Frames that were read together; nothing was read if they could not be fetched.
+    Frames(Option<Arc<Read<'b>>>, Vec<Placed<'w>>),
+    /// A file without any chunk.
+    Empty(&'w Job),
 }
 
-/// Writes all files of a window. Returns when each has its name or was given up.
-pub(super) fn run(restorer: &Restorer<'_>, jobs: &[Job]) -> Result<()> {
-    if jobs.is_empty() {
-        return restorer.stopped();
+/// Where a frame lies in its pack, tag included, and who wants its chunks.
+type Placed<'w> = (Range<u64>, &'w [Want]);
+
+/// A part of a pack.
+struct Read<'b> {
+    start: u64,
+    bytes: Bytes,
+    _share: Share<'b>,
+}
+
+/// The frames of one pack that are wanted, by where they lie.
+struct Wanted<'w> {
+    pack: PackEntry,
+    frames: Vec<Placed<'w>>,
+}
+
+/// What all threads of one run have.
+#[derive(Clone, Copy)]
+struct Run<'r, 'a> {
+    restorer: &'r Restorer<'a>,
+    budget: &'r Budget,
+}
+
+/// Writes all files of a window. Returns when each has its name or was given up, or when
+/// everything stops.
+pub(super) fn run(restorer: &Restorer<'_>, jobs: &[Job]) {
+    if jobs.is_empty() || restorer.is_stopped() {
+        return;
     }
     let plan = Plan::of(jobs);
+    let budget = Budget::of(IN_HAND);
+    let run = Run {
+        restorer,
+        budget: &budget,
+    };
     let cores = thread::available_parallelism().map_or(2, std::num::NonZero::get);
     thread::scope(|scope| {
-        let (to_fetch, packs) = bounded::<&[Range<usize>]>(FETCHERS);
-        let (to_write, work) = bounded(cores);
+        let (to_fetch, packs) = bounded(FETCHERS);
+        // Bounded by the budget: whoever sends has a share, or has nothing.
+        let (to_write, work) = unbounded();
         for _ in 0..FETCHERS {
-            let (packs, to_write, plan) = (packs.clone(), to_write.clone(), &plan);
-            scope.spawn(move || fetch_packs(restorer, plan, &packs, &to_write));
+            let (packs, to_write) = (packs.clone(), to_write.clone());
+            scope.spawn(move || run.fetch_all(&packs, &to_write));
         }
         for _ in 0..cores {
             let work = work.clone();
             scope.spawn(move || write_all(restorer, jobs, &work));
         }
         drop((packs, work));
-        for empty in jobs.chunks(64) {
-            let _ = to_write.send(Work::Empty(empty));
+        for job in jobs.iter().filter(|job| job.layout.spans.is_empty()) {
+            let _ = to_write.send(Work::Empty(job));
         }
         drop(to_write);
-        for frames in &plan.packs {
-            if restorer.is_stopped()
-                || to_fetch
-                    .send(plan.frames.get(frames.clone()).unwrap_or_default())
-                    .is_err()
-            {
+        for pack in plan.packs() {
+            if restorer.is_stopped() || to_fetch.send(pack).is_err() {
                 break;
             }
         }
     });
-    restorer.stopped()
 }
 
-impl Plan {
-    fn of(jobs: &[Job]) -> Self {
-        let mut wants = Vec::new();
-        for (number, job) in (0u32..).zip(jobs) {
-            let spans = (0u32..).zip(&job.layout.spans);
-            wants.extend(spans.map(|(span, chunk)| Want {
-                place: chunk.place,
-                job: number,
-                span,
-            }));
-        }
-        // By job within a frame: small files of a directory are written in its order.
-        wants.sort_unstable_by_key(|want| (want.place.pack, want.place.frame, want.job, want.span));
-        let frames = runs(&wants, |a, b| {
-            (a.place.pack, a.place.frame) == (b.place.pack, b.place.frame)
-        });
-        for frame in &frames {
-            let mut last = None;
-            for want in wants.get(frame.clone()).unwrap_or_default() {
-                if last != Some(want.job)
-                    && let Some(job) = jobs.get(want.job as usize)
-                {
-                    job.frames_left.fetch_add(1, Ordering::Relaxed);
-                }
-                last = Some(want.job);
+impl<'r> Run<'r, '_> {
+    fn fetch_all<'w>(self, packs: &Receiver<Vec<&'w [Want]>>, to_write: &Sender<Work<'w, 'r>>)
+    where
+        'r: 'w,
+    {
+        for frames in packs {
+            match self.wanted(frames) {
+                Ok(wanted) => self.fetch(&wanted, to_write),
+                Err(error) => self.restorer.stop(error),
             }
         }
-        let pack_of = |frame: &Range<usize>| wants.get(frame.start).map(|want| want.place.pack);
-        let packs = runs(&frames, |a, b| pack_of(a) == pack_of(b));
-        Self {
-            wants,
-            frames,
-            packs,
-        }
     }
-}
 
-/// Ranges of equal neighbours.
-fn runs<T>(items: &[T], same: impl Fn(&T, &T) -> bool) -> Vec<Range<usize>> {
-    let mut start = 0;
-    let lengths = items.chunk_by(same).map(<[T]>::len);
-    lengths
-        .map(|length| {
-            let run = start..start + length;
-            start = run.end;
-            run
+    fn wanted<'w>(self, frames: Vec<&'w [Want]>) -> Result<Wanted<'w>> {
+        let first = |wants: &[Want]| wants.first().map(|want| want.place);
+        let place = frames.first().and_then(|wants| first(wants));
+        let index = self.restorer.browser.chunks.index();
+        let filed = index.filed(place.ok_or(Error::WorkerLost)?.pack)?;
+        let mut placed = Vec::with_capacity(frames.len());
+        for wants in frames {
+            let place = first(wants).ok_or(Error::WorkerLost)?;
+            placed.push((filed.frame(place.frame)?.range(), wants));
+        }
+        placed.sort_unstable_by_key(|(range, _)| range.start);
+        Ok(Wanted {
+            pack: filed.pack,
+            frames: placed,
         })
-        .collect()
-}
-
-fn fetch_packs<'w>(
-    restorer: &Restorer<'_>,
-    plan: &'w Plan,
-    packs: &Receiver<&[Range<usize>]>,
-    to_write: &Sender<Work<'w>>,
-) {
-    for frames in packs {
-        if restorer.is_stopped() {
-            continue;
-        }
-        let mut frames: Vec<&'w [Want]> = frames
-            .iter()
-            .map(|frame| plan.wants.get(frame.clone()).unwrap_or_default())
-            .collect();
-        let Some(place) = frames
-            .first()
-            .and_then(|wants| wants.first())
-            .map(|want| want.place)
-        else {
-            continue;
-        };
-        let filed = match restorer.browser.chunks.index().filed(place.pack) {
-            Ok(filed) => filed,
-            Err(error) => {
-                restorer.stop(error);
-                continue;
-            }
-        };
-        let pack = &filed.pack;
-        let range = |wants: &[Want]| {
-            let want = wants.first();
-            let frame = want.and_then(|want| filed.frame(want.place.frame).ok());
-            frame.map_or(0..0, FrameEntry::range)
-        };
-        frames.sort_unstable_by_key(|wants| range(wants).start);
-        let wanted: u64 = frames
-            .iter()
-            .map(|wants| range(wants).end - range(wants).start)
-            .sum();
-        let whole = wanted.saturating_mul(WHOLE_FROM) > pack.length;
-        if whole && let Some(bytes) = fetch_whole(restorer, pack) {
-            for wants in frames {
-                let _ = to_write.send(Work::Frame(slice(&bytes, 0, &range(wants)), wants));
-            }
-            continue;
-        }
-        fetch_ranges(restorer, pack, &frames, &range, to_write);
     }
-}
 
-/// The whole pack; `None` if it is damaged somewhere, perhaps not where it is wanted.
-fn fetch_whole(restorer: &Restorer<'_>, pack: &PackEntry) -> Option<Bytes> {
-    let chunks = &restorer.browser.chunks;
-    let fetched = chunks
-        .whole(pack)
-        .and_then(|bytes| chunks.learn(pack, &bytes).map(|()| bytes));
-    match fetched {
-        Ok(bytes) => {
-            restorer
-                .monitor
-                .count(Figure::BytesFetched, bytes.len() as u64);
-            Some(bytes)
+    /// The frames in one request if most of the pack is wanted, else in runs: those whose aligned
+    /// ranges touch are one request.
+    fn fetch<'w>(self, wanted: &Wanted<'w>, to_write: &Sender<Work<'w, 'r>>) {
+        let bytes: u64 = wanted.frames.iter().map(|(range, _)| length(range)).sum();
+        let length = wanted.pack.length;
+        if bytes.saturating_mul(WHOLE_FROM) > length
+            && let Some(read) = self.read(wanted, &(0..length))
+        {
+            return hand_over(&Some(read), &wanted.frames, to_write);
         }
-        Err(error) if is_damage(&error) => {
-            lock(&restorer.damaged_packs).insert(pack.name);
-            None
-        }
-        Err(error) => {
-            restorer.stop(error);
-            None
+        let mut rest = wanted.frames.as_slice();
+        while let Some((range, count)) = next_run(rest, length) {
+            let (now, later) = rest.split_at(count);
+            rest = later;
+            let read = self.read(wanted, &range);
+            if self.restorer.is_stopped() {
+                return;
+            }
+            hand_over(&read, now, to_write);
         }
     }
-}
 
-/// The frames in runs: those whose aligned ranges touch are one request.
-fn fetch_ranges<'w>(
-    restorer: &Restorer<'_>,
-    pack: &PackEntry,
-    frames: &[&'w [Want]],
-    range: &dyn Fn(&[Want]) -> Range<u64>,
-    to_write: &Sender<Work<'w>>,
-) {
-    let mut rest = frames;
-    while let Some(first) = rest.first() {
-        let mut run = range(first);
-        let mut count = 1;
-        while let Some(next) = rest.get(count) {
-            let next = range(next);
-            let touches = aligned(&next, pack.length).start <= aligned(&run, pack.length).end;
-            if !touches || next.end - run.start > RUN {
-                break;
-            }
-            run.end = run.end.max(next.end);
-            count += 1;
+    /// A range of a pack, as soon as there is room for it; `None` if it is damaged or everything
+    /// stops. Each frame proves itself when it is opened.
+    fn read(self, wanted: &Wanted<'_>, range: &Range<u64>) -> Option<Arc<Read<'r>>> {
+        let pack = &wanted.pack;
+        let share = self.budget.take(length(&aligned(range, pack.length)));
+        if self.restorer.is_stopped() {
+            return None;
         }
-        let (now, later) = rest.split_at(count);
-        rest = later;
-        if restorer.is_stopped() {
-            return;
-        }
-        let fetched = match restorer.browser.chunks.aligned(pack, &run) {
+        match self.restorer.browser.chunks.aligned(pack, range) {
             Ok((start, bytes)) => {
-                restorer
-                    .monitor
-                    .count(Figure::BytesFetched, bytes.len() as u64);
-                Some((start, bytes))
+                let monitor = self.restorer.monitor;
+                monitor.count(Figure::BytesFetched, bytes.len() as u64);
+                Some(Arc::new(Read {
+                    start,
+                    bytes,
+                    _share: share,
+                }))
             }
             Err(error) if is_damage(&error) => None,
-            Err(error) => return restorer.stop(error),
-        };
-        for wants in now {
-            let stored = fetched
-                .as_ref()
-                .and_then(|(start, bytes)| slice(bytes, *start, &range(wants)));
-            let _ = to_write.send(Work::Frame(stored, wants));
+            Err(error) => {
+                self.restorer.stop(error);
+                None
+            }
         }
     }
 }
 
-fn slice(bytes: &Bytes, start: u64, range: &Range<u64>) -> Option<Bytes> {
-    let from = usize::try_from(range.start.checked_sub(start)?).ok()?;
-    let to = usize::try_from(range.end.checked_sub(start)?).ok()?;
-    (from <= to && to <= bytes.len()).then(|| bytes.slice(from..to))
+/// The range of the next frames that are fetched together, and how many they are.
+fn next_run(frames: &[Placed<'_>], pack: u64) -> Option<(Range<u64>, usize)> {
+    let ((first, _), others) = frames.split_first()?;
+    let mut run = first.clone();
+    let mut count = 1;
+    for (next, _) in others {
+        let touches = aligned(next, pack).start <= aligned(&run, pack).end;
+        if !touches || next.end - run.start > RUN {
+            break;
+        }
+        run.end = run.end.max(next.end);
+        count += 1;
+    }
+    Some((run, count))
 }
 
-fn write_all(restorer: &Restorer<'_>, jobs: &[Job], work: &Receiver<Work<'_>>) {
+/// Gives the working threads what was read, a handful of frames at a time.
+fn hand_over<'w, 'b>(
+    read: &Option<Arc<Read<'b>>>,
+    frames: &[Placed<'w>],
+    to_write: &Sender<Work<'w, 'b>>,
+) {
+    let mut handful = Vec::new();
+    let mut bytes = 0;
+    for (range, wants) in frames {
+        handful.push((range.clone(), *wants));
+        bytes += length(range);
+        if bytes >= HANDFUL {
+            bytes = 0;
+            let _ = to_write.send(Work::Frames(read.clone(), std::mem::take(&mut handful)));
+        }
+    }
+    if !handful.is_empty() {
+        let _ = to_write.send(Work::Frames(read.clone(), handful));
+    }
+}
+
+impl Read<'_> {
+    fn slice(&self, range: &Range<u64>) -> Option<&[u8]> {
+        let from = usize::try_from(range.start.checked_sub(self.start)?).ok()?;
+        let to = usize::try_from(range.end.checked_sub(self.start)?).ok()?;
+        self.bytes.get(from..to)
+    }
+}
+
+fn length(range: &Range<u64>) -> u64 {
+    range.end.saturating_sub(range.start)
+}
+
+fn write_all(restorer: &Restorer<'_>, jobs: &[Job], work: &Receiver<Work<'_, '_>>) {
+    let mut nearby = Nearby::default();
     for work in work {
-        // What is left is taken and dropped, so that nobody waits for room in the channel.
+        // What is left is taken and dropped, so that nobody waits for its share of the memory.
         if restorer.is_stopped() {
             continue;
         }
         match work {
-            Work::Frame(stored, wants) => restorer.write_frame(jobs, stored, wants),
-            Work::Empty(jobs) => {
-                let empty = jobs.iter().filter(|job| job.layout.spans.is_empty());
-                empty.for_each(|job| restorer.write_empty(job));
+            Work::Frames(read, frames) => {
+                for (range, wants) in frames {
+                    let stored = read.as_ref().and_then(|read| read.slice(&range));
+                    restorer.write_frame(jobs, (stored, wants), &mut nearby);
+                }
             }
+            Work::Empty(job) => restorer.write_empty(job, &mut nearby),
         }
     }
 }

@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Sender, bounded};
 
 use super::filter::{EntryKind, Verdict};
 use super::layout::Layout;
@@ -10,7 +13,7 @@ use super::level::{Contents, Folder, Level, look, make_folder};
 use super::window::{Job, Link, Window, full};
 use super::{Extras, Restorer, pipeline};
 use crate::chunks::is_damage;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::name::Name;
 use crate::format::node::{Node, NodeKind, Stream};
 use crate::list::{Start, Step, Walk, join};
@@ -32,20 +35,25 @@ pub(super) fn plan(restorer: &Restorer<'_>, start: &Start) -> Result<()> {
         },
         names: names.filter(|_| start.directory().is_some()),
     };
-    let mut planner = Planner {
-        restorer,
-        levels: vec![base],
-        window: Window::default(),
-    };
-    match (start.directory(), &start.found) {
-        (Some(directory), _) => planner.walk(directory)?,
-        (None, Found::Node(node)) => planner.entry(node.clone())?,
-        (None, Found::Root(_)) => {}
-    }
-    planner.flush()?;
-    // The target itself, last: its own metadata is the business of the caller.
-    let ended = planner.levels.pop().and_then(|base| base.left(None));
-    ended.into_iter().for_each(|left| restorer.leave(left));
+    thread::scope(|scope| {
+        // No window waits: one is filled while another is written.
+        let (windows, filled) = bounded(0);
+        scope.spawn(move || {
+            for window in filled {
+                restorer.complete(window);
+            }
+        });
+        let planner = Planner {
+            restorer,
+            levels: vec![base],
+            window: Window::default(),
+            groups: HashSet::new(),
+            windows,
+        };
+        if let Err(error) = planner.run(start) {
+            restorer.stop(error);
+        }
+    });
     restorer.stopped()
 }
 
@@ -54,13 +62,31 @@ struct Planner<'r, 'a> {
     /// The directories around where the walk is, the target first.
     levels: Vec<Level>,
     window: Window,
+    /// Hard-link groups whose first file is in any window.
+    groups: HashSet<u64>,
+    windows: Sender<Window>,
 }
 
 impl Planner<'_, '_> {
+    fn run(mut self, start: &Start) -> Result<()> {
+        match (start.directory(), &start.found) {
+            (Some(directory), _) => self.walk(directory)?,
+            (None, Found::Node(node)) => self.entry(node.clone())?,
+            (None, Found::Root(_)) => {}
+        }
+        // The target itself, last: its own metadata is the business of the caller.
+        let ended = self.levels.pop().and_then(|base| base.left(None));
+        self.window.left.extend(ended);
+        self.hand_over()
+    }
+
     fn walk(&mut self, directory: &Stream) -> Result<()> {
         let mut walk = Walk::new(self.restorer.browser, directory);
         while let Some(step) = walk.step() {
-            self.restorer.stopped()?;
+            // Why is told by whoever waits for everybody.
+            if self.restorer.is_stopped() {
+                break;
+            }
             match step {
                 Step::Entry(node) => {
                     let depth = self.levels.len();
@@ -75,14 +101,20 @@ impl Planner<'_, '_> {
                 Step::Leave => self.leave(),
             }
             if self.window.is_full() {
-                self.flush()?;
+                self.hand_over()?;
             }
         }
         Ok(())
     }
 
+    /// Gives the window away, as soon as the one before is done.
+    fn hand_over(&mut self) -> Result<()> {
+        let window = std::mem::take(&mut self.window);
+        self.windows.send(window).map_err(|_| Error::WorkerLost)
+    }
+
     /// Of what cannot be read nobody knows what belongs there, so nothing is removed either.
-    fn broken(&mut self, error: &crate::error::Error) {
+    fn broken(&mut self, error: &Error) {
         let Some(level) = self.levels.last_mut() else {
             return;
         };
@@ -267,27 +299,15 @@ impl Planner<'_, '_> {
             self.window.links.push(Link { dir, node, group });
             return Ok(());
         }
-        let NodeKind::File {
-            size,
-            content,
-            extents,
-        } = &node.kind
-        else {
-            self.make_special(&dir, &node);
-            return Ok(());
-        };
-        match Layout::of(restorer.browser, *size, content, extents.as_ref()) {
-            Ok(layout) => self.window.push(Job::new(dir, *node, layout)),
-            Err(error) if is_damage(&error) => restorer.damaged(&full(&dir, &node.name), &error),
-            Err(error) => return Err(error),
-        }
-        Ok(())
+        self.groups.extend(node.metadata.link_group);
+        restorer.add(&mut self.window, dir, node)
     }
 
     /// Whether an earlier name of the same inode is restored, or about to be.
     fn is_link(&self, node: &Node) -> bool {
-        node.metadata.link_group.is_some_and(|group| {
-            self.window.groups.contains(&group) || lock(&self.restorer.sources).contains_key(&group)
+        let group = node.metadata.link_group;
+        group.is_some_and(|group| {
+            self.groups.contains(&group) || lock(&self.restorer.sources).contains_key(&group)
         })
     }
 
@@ -302,45 +322,78 @@ impl Planner<'_, '_> {
             _ => tally.add(&tally.others, 1),
         }
     }
+}
+
+impl Restorer<'_> {
+    /// Makes what has no content, and puts what has some into a window.
+    fn add(&self, window: &mut Window, dir: Arc<[Name]>, node: Box<Node>) -> Result<()> {
+        let NodeKind::File {
+            size,
+            content,
+            extents,
+        } = &node.kind
+        else {
+            self.make_special(&dir, &node);
+            return Ok(());
+        };
+        match Layout::of(self.browser, *size, content, extents.as_ref()) {
+            Ok(layout) => window.push(Job::new(dir, *node, layout)),
+            Err(error) if is_damage(&error) => self.damaged(&full(&dir, &node.name), &error),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
 
     fn make_special(&self, dir: &Arc<[Name]>, node: &Node) {
-        let restorer = self.restorer;
-        let made = restorer.tree().and_then(|tree| {
-            let replace = restorer.options.overwrite.replace();
+        let made = self.tree().and_then(|tree| {
+            let replace = self.options.overwrite.replace();
             tree.dir(dir)?
-                .make_special(node, tree.partials(), &restorer.applier, replace)
+                .make_special(node, tree.partials(), &self.applier, replace)
         });
         match made {
             Ok(Some(restored)) => {
-                restorer.tally.add(&restorer.tally.others, 1);
-                restorer.restored(dir, &node.name, &node.metadata, restored);
+                self.tally.add(&self.tally.others, 1);
+                self.restored(dir, &node.name, &node.metadata, restored);
             }
             Ok(None) => {}
-            Err(error) => restorer.target_failed(&full(dir, &node.name), error),
+            Err(error) => self.target_failed(&full(dir, &node.name), error),
         }
     }
 
-    /// Does everything that was collected.
-    fn flush(&mut self) -> Result<()> {
+    /// Does everything that a window collected.
+    fn complete(&self, mut window: Window) {
         loop {
-            let jobs = self.window.take_jobs();
-            pipeline::run(self.restorer, &jobs)?;
-            let links = std::mem::take(&mut self.window.links);
+            let jobs = window.take_jobs();
+            pipeline::run(self, &jobs);
+            if self.is_stopped() {
+                return;
+            }
+            let links = std::mem::take(&mut window.links);
             let again: Vec<Link> = links
                 .into_iter()
-                .filter_map(|link| self.restorer.link(link))
+                .filter_map(|link| self.link(link))
                 .collect();
             if again.is_empty() {
                 break;
             }
-            // The first of each group carries the content now, the others link to it next.
             for link in again {
-                self.write(link.dir, link.node)?;
+                if let Err(error) = self.restore_anyway(&mut window, link) {
+                    return self.stop(error);
+                }
             }
         }
-        for left in std::mem::take(&mut self.window.left) {
-            self.restorer.leave(left);
+        for left in window.left {
+            self.leave(left);
         }
-        self.restorer.stopped()
+    }
+
+    /// What nothing could be linked to: the first of its group carries the content now, the others
+    /// link to it next.
+    fn restore_anyway(&self, window: &mut Window, link: Link) -> Result<()> {
+        if window.groups.contains(&link.group) || lock(&self.sources).contains_key(&link.group) {
+            window.links.push(link);
+            return Ok(());
+        }
+        self.add(window, link.dir, link.node)
     }
 }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use ownkey_crypto::ChunkType;
 
 use super::layout::Layout;
-use super::pipeline::Want;
+use super::plan::Want;
 use super::window::{Job, JobState, Source};
 use super::{Restorer, Verify};
 use crate::chunks::{Frame, is_damage};
@@ -17,7 +16,7 @@ use crate::format::node::Metadata;
 use crate::lock::lock;
 use crate::monitor::Figure;
 use crate::source::LATE_FLAGS;
-use crate::target::{PendingFile, Restored, TargetError};
+use crate::target::{PendingFile, Restored, TargetDir, TargetError};
 
 /// Why a file was given up.
 pub(super) enum Failure {
@@ -38,14 +37,39 @@ impl From<TargetError> for Failure {
 /// Space for larger files is asked for at once, so that a full target is known early.
 const PREALLOCATE_FROM: u64 = 1 << 20;
 
+/// The directory a working thread wrote into last, where its next file will be most of the time.
+#[derive(Default)]
+pub(super) struct Nearby(Option<(Arc<[Name]>, TargetDir)>);
+
+impl Nearby {
+    fn dir(
+        &mut self,
+        restorer: &Restorer<'_>,
+        path: &Arc<[Name]>,
+    ) -> Result<&TargetDir, TargetError> {
+        let known = self.0.take().filter(|(last, _)| Arc::ptr_eq(last, path));
+        let known = match known {
+            Some(known) => known,
+            None => (Arc::clone(path), restorer.dir(path)?),
+        };
+        Ok(&self.0.insert(known).1)
+    }
+}
+
 impl Restorer<'_> {
-    /// Writes the chunks of one frame into all files that want them.
-    pub(super) fn write_frame(&self, jobs: &[Job], stored: Option<Bytes>, wants: &[Want]) {
+    /// Writes the chunks of one frame into all files that want them. `stored` is the frame with
+    /// its tag, if it could be fetched.
+    pub(super) fn write_frame(
+        &self,
+        jobs: &[Job],
+        (stored, wants): (Option<&[u8]>, &[Want]),
+        nearby: &mut Nearby,
+    ) {
         let Some(place) = wants.first().map(|want| want.place) else {
             return;
         };
         let chunks = &self.browser.chunks;
-        let frame = match stored.map(|stored| chunks.decode_fetched(place, &stored)) {
+        let frame = match stored.map(|stored| chunks.decode_fetched(place, stored)) {
             Some(Ok(frame)) => Some(frame),
             Some(Err(error)) if !is_damage(&error) => return self.stop(error),
             None | Some(Err(_)) => {
@@ -61,23 +85,31 @@ impl Restorer<'_> {
             let Some(job) = wants.first().and_then(|want| jobs.get(want.job as usize)) else {
                 continue;
             };
-            if let Err(failure) = self.write_wants(job, wants, frame.as_ref()) {
+            if let Err(failure) = self.write_wants(job, (wants, frame.as_ref()), nearby) {
                 self.give_up(job, failure);
             }
         }
     }
 
     /// A file with nothing in it but perhaps holes.
-    pub(super) fn write_empty(&self, job: &Job) {
+    pub(super) fn write_empty(&self, job: &Job, nearby: &mut Nearby) {
         // The handle is given back before the commit wants to be its only holder.
-        let written = self.open(job).map(drop).and_then(|()| self.commit(job));
+        let written = self
+            .open(job, nearby)
+            .map(drop)
+            .and_then(|()| self.commit(job));
         if let Err(failure) = written {
             self.give_up(job, failure);
         }
     }
 
-    fn write_wants(&self, job: &Job, wants: &[Want], frame: Option<&Frame>) -> Result<(), Failure> {
-        let Some(pending) = self.open(job)? else {
+    fn write_wants(
+        &self,
+        job: &Job,
+        (wants, frame): (&[Want], Option<&Frame>),
+        nearby: &mut Nearby,
+    ) -> Result<(), Failure> {
+        let Some(pending) = self.open(job, nearby)? else {
             return Ok(());
         };
         for want in wants {
@@ -119,16 +151,15 @@ impl Restorer<'_> {
     }
 
     /// The file under its partial name; `None` if it was given up.
-    fn open(&self, job: &Job) -> Result<Option<Arc<PendingFile>>, Failure> {
+    fn open(&self, job: &Job, nearby: &mut Nearby) -> Result<Option<Arc<PendingFile>>, Failure> {
         let mut state = lock(&job.state);
         match &*state {
             JobState::Ended => Ok(None),
             JobState::Open(pending) => Ok(Some(Arc::clone(pending))),
             JobState::Waiting => {
-                let tree = self.tree()?;
-                let pending = tree
-                    .dir(&job.dir)?
-                    .create_file(tree.partials(), &job.metadata)?;
+                let pending = nearby
+                    .dir(self, &job.dir)?
+                    .create_file(self.tree()?.partials(), &job.metadata)?;
                 let Layout { size, .. } = job.layout;
                 if job.layout.has_holes() {
                     pending.set_size(size)?;
