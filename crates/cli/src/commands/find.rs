@@ -22,7 +22,7 @@ use crate::session::Session;
 use crate::spec::Spec;
 use crate::spec::short_id;
 use crate::ui::progress::{Progress, Work};
-use crate::ui::{Ui, sanitize, show};
+use crate::ui::{Format, Ui, sanitize, show};
 
 /// What to look for, and where.
 #[derive(Debug, clap::Args)]
@@ -97,10 +97,12 @@ fn heading(ui: &Ui, snapshot: &Snapshot) -> Result<(), Failure> {
 }
 
 fn show_match(ui: &Ui, snapshot: &Snapshot, path: &Path, node: &Node) -> Result<(), Failure> {
+    if ui.format() != Format::Json {
+        return ui.line(&sanitize::path(path));
+    }
     let mut fields = json_node(path, node);
     if let Some(fields) = fields.as_object_mut() {
         fields.insert("snapshot".to_owned(), snapshot.id.to_string().into());
     }
-    ui.json("match", fields)?;
-    ui.line(&sanitize::path(path))
+    ui.json("match", fields)
 }

@@ -19,7 +19,7 @@ use crate::relay::Relay;
 use crate::session::Session;
 use crate::spec::Spec;
 use crate::ui::progress::{Progress, Work};
-use crate::ui::{Ui, json as lines, sanitize};
+use crate::ui::{Format, Ui, json as lines, sanitize};
 
 /// What to list.
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,9 @@ pub(crate) fn run(cx: &Context, args: &LsArgs) -> Result<Class, Failure> {
 }
 
 fn show(ui: &Ui, path: &Path, node: &Node, long: bool) -> Result<(), Failure> {
-    ui.json("node", json_node(path, node))?;
+    if ui.format() == Format::Json {
+        return ui.json("node", json_node(path, node));
+    }
     let name = sanitize::path(path);
     if !long {
         return ui.line(&name);
