@@ -21,14 +21,13 @@ use crate::index::{Index, PackEntry, Place};
 use crate::io::Io;
 use crate::keyring::Keyring;
 use crate::lock::lock;
+use crate::memory::Memory;
 
 /// Length of an AEAD tag (RFC 8439).
 const TAG: u64 = 16;
 /// Range reads are aligned outward to this, so that the storage does not learn where frames lie
 /// (docs/format.md §9).
 const ALIGNMENT: u64 = 256 << 10;
-/// Decoded frames kept, in bytes of plaintext.
-const FRAMES_KEPT: usize = 32 << 20;
 /// Packs whose keys are kept; making one again is a range read.
 const OPENERS_KEPT: usize = 16 << 10;
 
@@ -40,16 +39,18 @@ pub(crate) struct Chunks {
     io: Io,
     keys: Arc<Keyring>,
     index: Arc<Index>,
+    memory: Memory,
     openers: Mutex<HashMap<u32, Arc<PackOpener>>>,
     frames: Mutex<FrameCache>,
 }
 
 impl Chunks {
-    pub(crate) fn new(io: Io, keys: Arc<Keyring>, index: Arc<Index>) -> Self {
+    pub(crate) fn new(io: Io, keys: Arc<Keyring>, index: Arc<Index>, memory: Memory) -> Self {
         Self {
             io,
             keys,
             index,
+            memory,
             openers: Mutex::default(),
             frames: Mutex::default(),
         }
@@ -57,6 +58,11 @@ impl Chunks {
 
     pub(crate) fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// How much of it reading may take.
+    pub(crate) fn memory(&self) -> Memory {
+        self.memory
     }
 
     /// The plaintext of a chunk, by its place in a decoded frame.
@@ -87,7 +93,8 @@ impl Chunks {
         let stored = self.range(pack, range)?;
         let opener = self.opener(pack)?;
         let frame = Arc::new(self.decode(pack, &opener, place.frame, entry, &stored)?);
-        lock(&self.frames).put(key, Arc::clone(&frame), entry.plain_len as usize);
+        let kept = (Arc::clone(&frame), entry.plain_len as usize);
+        lock(&self.frames).put(key, kept, self.memory.frames_kept());
         Ok(frame)
     }
 
@@ -267,12 +274,13 @@ impl FrameCache {
         self.frames.get(&key).map(|(frame, _)| Arc::clone(frame))
     }
 
-    fn put(&mut self, key: (u32, u32), frame: Arc<Frame>, bytes: usize) {
+    /// Keeps a frame of so many bytes, and at most as many bytes altogether.
+    fn put(&mut self, key: (u32, u32), (frame, bytes): (Arc<Frame>, usize), most: usize) {
         if self.frames.insert(key, (frame, bytes)).is_none() {
             self.order.push_back(key);
             self.bytes += bytes;
         }
-        while self.bytes > FRAMES_KEPT {
+        while self.bytes > most {
             let Some(oldest) = self.order.pop_front() else {
                 break;
             };

@@ -23,6 +23,30 @@ impl Memory {
         }
     }
 
+    /// Threads that open packs and write what was in them.
+    pub(crate) fn openers(self) -> usize {
+        match self {
+            Self::Usual => cores(),
+            Self::Low => 1,
+        }
+    }
+
+    /// Bytes of packs fetched and not yet written; a single pack may be larger.
+    pub(crate) fn fetched(self) -> u64 {
+        match self {
+            Self::Usual => 64 << 20,
+            Self::Low => 1,
+        }
+    }
+
+    /// Bytes of decoded frames kept, for who reads folders and single files.
+    pub(crate) fn frames_kept(self) -> usize {
+        match self {
+            Self::Usual => 32 << 20,
+            Self::Low => 4 << 20,
+        }
+    }
+
     /// Bytes of frames and packs that wait to be stored.
     pub(crate) fn packs(self) -> usize {
         match self {

@@ -2,8 +2,8 @@
 //!
 //! Frames go at random to one of two open packs of their kind, so that the storage cannot tell
 //! from a pack's length what was stored together (docs/format.md §9). The thread that fills a
-//! pack seals it and hands it to the storage; when few packs are in flight already it waits,
-//! and so everything before it waits too.
+//! pack seals it and hands it to the storage. Frames and packs have one fixed room: who brings a
+//! frame when it is full waits, and so everything before it waits too.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 

@@ -60,7 +60,12 @@ impl Browser {
     /// The same over an index that is loaded already.
     pub(crate) fn over(repository: &Repository, index: Arc<Index>) -> Self {
         Self {
-            chunks: Chunks::new(repository.io.clone(), Arc::clone(&repository.keys), index),
+            chunks: Chunks::new(
+                repository.io.clone(),
+                Arc::clone(&repository.keys),
+                index,
+                repository.environment.memory,
+            ),
         }
     }
 

@@ -96,13 +96,13 @@ impl Check<'_> {
 
     /// Opens packs on all cores; each holds one whole pack in memory.
     fn open_packs(&mut self, packs: &[PackEntry]) -> Result<()> {
-        let cores = thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let openers = self.browser.chunks.memory().openers();
         let results = Mutex::new(Vec::new());
         let fatal = Mutex::new(None);
         let (browser, monitor) = (self.browser, self.monitor);
         thread::scope(|scope| {
-            let (send, receive) = bounded::<PackEntry>(cores);
-            for _ in 0..cores {
+            let (send, receive) = bounded::<PackEntry>(openers);
+            for _ in 0..openers {
                 let (receive, results, fatal) = (receive.clone(), &results, &fatal);
                 scope.spawn(move || {
                     for pack in receive {

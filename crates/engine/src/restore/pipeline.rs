@@ -23,8 +23,6 @@ use crate::monitor::Figure;
 
 /// Packs fetched at once: enough to hide a round trip behind the one before.
 const FETCHERS: usize = 4;
-/// Bytes of packs being fetched, and fetched and not yet written.
-const IN_HAND: u64 = 64 << 20;
 /// A pack is fetched whole if more than this part of it is wanted, as one in so many.
 const WHOLE_FROM: u64 = 4;
 /// Ranges that touch are fetched together up to this many bytes.
@@ -70,12 +68,12 @@ pub(super) fn run(restorer: &Restorer<'_>, jobs: &[Job]) {
         return;
     }
     let plan = Plan::of(jobs);
-    let budget = Budget::of(IN_HAND);
+    let memory = restorer.browser.chunks.memory();
+    let budget = Budget::of(memory.fetched());
     let run = Run {
         restorer,
         budget: &budget,
     };
-    let cores = thread::available_parallelism().map_or(2, std::num::NonZero::get);
     thread::scope(|scope| {
         let (to_fetch, packs) = bounded(FETCHERS);
         // Bounded by the budget: whoever sends has a share, or has nothing.
@@ -84,7 +82,7 @@ pub(super) fn run(restorer: &Restorer<'_>, jobs: &[Job]) {
             let (packs, to_write) = (packs.clone(), to_write.clone());
             scope.spawn(move || run.fetch_all(&packs, &to_write));
         }
-        for _ in 0..cores {
+        for _ in 0..memory.openers() {
             let work = work.clone();
             scope.spawn(move || write_all(restorer, jobs, &work));
         }
