@@ -62,11 +62,16 @@ impl TargetDir {
     }
 }
 
+/// Bytes written at once. For megabytes at once the kernel takes its largest free pages, which under
+/// a hypervisor are those that it gave back, and slow to have again.
+const PIECE: usize = 256 << 10;
+
 impl PendingFile {
     /// Writes all of `data` at `offset`.
     pub fn write_at(&self, mut offset: u64, mut data: &[u8]) -> Result<(), TargetError> {
         while !data.is_empty() {
-            match pwrite(&self.fd, data, offset) {
+            let piece = data.get(..PIECE).unwrap_or(data);
+            match pwrite(&self.fd, piece, offset) {
                 Ok(0) => return Err(TargetError::new("write it", Errno::IO)),
                 Ok(written) => {
                     offset = offset.saturating_add(written as u64);

@@ -26,6 +26,10 @@ pub(super) const STAGING: &str = ".staging";
 /// Objects are for their owner alone.
 const OBJECT_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
+/// Bytes written at once. For 16 MiB at once the kernel takes its largest free pages, which under a
+/// hypervisor are those that it gave back: eight times the time (2.4 s a GB against 0.3).
+const PIECE: usize = 256 << 10;
+
 /// Creates an object, atomically and durably, if its name is free.
 pub(super) fn create(root: &Root, name: &ObjectName, body: &[u8]) -> Result<(), Fault> {
     root.check_trust()?;
@@ -114,7 +118,9 @@ impl Staged {
             name,
             published: false,
         };
-        file.write_all(body)?;
+        for piece in body.chunks(PIECE) {
+            file.write_all(piece)?;
+        }
         if file.metadata()?.len() != body.len() as u64 {
             return Err(Fault::LengthChanged);
         }
