@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::format::entry::PackName;
 use crate::index::{PackEntry, Place};
 use crate::lock::lock;
-use crate::monitor::{Figure, Monitor};
+use crate::monitor::{Figure, Monitor, Stage, timed};
 use crate::tree::Browser;
 
 impl Check<'_> {
@@ -150,9 +150,15 @@ enum PackState {
 }
 
 fn open_pack(browser: &Browser, pack: &PackEntry, monitor: &dyn Monitor) -> Result<PackState> {
-    let opened = browser.chunks.whole(pack).and_then(|bytes| {
+    // No pack is longer than an object may be.
+    let fetched = timed(monitor, Stage::Fetch, pack.length as usize, || {
+        browser.chunks.whole(pack)
+    });
+    let opened = fetched.and_then(|bytes| {
         monitor.count(Figure::BytesFetched, bytes.len() as u64);
-        browser.chunks.verify_whole(pack, &bytes)
+        timed(monitor, Stage::Open, bytes.len(), || {
+            browser.chunks.verify_whole(pack, &bytes)
+        })
     });
     monitor.count(Figure::ObjectsChecked, 1);
     match opened {

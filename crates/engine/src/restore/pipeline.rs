@@ -19,7 +19,7 @@ use super::writer::Nearby;
 use crate::chunks::{aligned, is_damage};
 use crate::error::{Error, Result};
 use crate::index::PackEntry;
-use crate::monitor::Figure;
+use crate::monitor::{Figure, Stage, timed};
 
 /// Packs fetched at once: enough to hide a round trip behind the one before.
 const FETCHERS: usize = 4;
@@ -155,13 +155,18 @@ impl<'r> Run<'r, '_> {
     /// stops. Each frame proves itself when it is opened.
     fn read(self, wanted: &Wanted<'_>, range: &Range<u64>) -> Option<Arc<Read<'r>>> {
         let pack = &wanted.pack;
-        let share = self.budget.take(length(&aligned(range, pack.length)));
+        let whole = aligned(range, pack.length);
+        let share = self.budget.take(length(&whole));
         if self.restorer.is_stopped() {
             return None;
         }
-        match self.restorer.browser.chunks.aligned(pack, range) {
+        let monitor = self.restorer.monitor;
+        // No request is for more than a pack.
+        let fetched = timed(monitor, Stage::Fetch, length(&whole) as usize, || {
+            self.restorer.browser.chunks.aligned(pack, range)
+        });
+        match fetched {
             Ok((start, bytes)) => {
-                let monitor = self.restorer.monitor;
                 monitor.count(Figure::BytesFetched, bytes.len() as u64);
                 Some(Arc::new(Read {
                     start,

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::format::name::Name;
 use crate::format::node::Metadata;
 use crate::lock::lock;
-use crate::monitor::Figure;
+use crate::monitor::{Figure, Stage, timed};
 use crate::source::LATE_FLAGS;
 use crate::target::{PendingFile, Restored, TargetDir, TargetError};
 
@@ -69,7 +69,11 @@ impl Restorer<'_> {
             return;
         };
         let chunks = &self.browser.chunks;
-        let frame = match stored.map(|stored| chunks.decode_fetched(place, stored)) {
+        let open = |stored: &[u8]| {
+            let decode = || chunks.decode_fetched(place, stored);
+            timed(self.monitor, Stage::Open, stored.len(), decode)
+        };
+        let frame = match stored.map(open) {
             Some(Ok(frame)) => Some(frame),
             Some(Err(error)) if !is_damage(&error) => return self.stop(error),
             None | Some(Err(_)) => {
@@ -85,7 +89,10 @@ impl Restorer<'_> {
             let Some(job) = wants.first().and_then(|want| jobs.get(want.job as usize)) else {
                 continue;
             };
-            if let Err(failure) = self.write_wants(job, (wants, frame.as_ref()), nearby) {
+            let written = timed(self.monitor, Stage::Write, 0, || {
+                self.write_wants(job, (wants, frame.as_ref()), nearby)
+            });
+            if let Err(failure) = written {
                 self.give_up(job, failure);
             }
         }
