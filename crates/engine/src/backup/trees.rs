@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::format::node::{Node, NodeKind, Stream};
 use crate::format::record::{Counts, FIRST_PROBLEMS};
 use crate::format::tree::append_node;
-use crate::monitor::{Figure, Problem, Stage};
+use crate::monitor::{Figure, Problem, Stage, timed};
 use crate::source::Fingerprint;
 
 /// A directory that is being read.
@@ -127,10 +127,15 @@ impl<'p, 'k> Trees<'p, 'k> {
             Links::Several(inode) => Some(self.groups.of(inode, path.as_os_str().as_bytes())),
             Links::Recorded(group) => Some(group),
         };
-        let began = self.pass.monitor.elapsed();
-        if record {
-            self.remember(path, fingerprint.as_ref(), &node)?;
-        }
+        timed(self.pass.monitor, Stage::Trees, 0, || {
+            if record {
+                self.remember(path, fingerprint.as_ref(), &node)?;
+            }
+            self.keep(&node)
+        })
+    }
+
+    fn keep(&mut self, node: &Node) -> Result<()> {
         match &node.kind {
             NodeKind::File { size, .. } => {
                 self.tally.counts.files += 1;
@@ -141,10 +146,7 @@ impl<'p, 'k> Trees<'p, 'k> {
             NodeKind::Directory { .. } => self.tally.counts.directories += 1,
             _ => self.tally.counts.others += 1,
         }
-        self.add(&node)?;
-        let time = self.pass.monitor.elapsed().saturating_sub(began);
-        self.pass.monitor.spent(Stage::Trees, time, 0);
-        Ok(())
+        self.add(node)
     }
 
     fn leave(&mut self) -> Result<()> {
