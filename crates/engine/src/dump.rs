@@ -50,15 +50,8 @@ impl<'b> FileReader<'b> {
     /// [`Error::Damage`] if a chunk is stored nowhere or the list of them is wrong; then nothing
     /// is read. [`Error::NoPath`] for what is not a file.
     pub fn new(browser: &'b Browser, node: &Node) -> Result<Self> {
-        let NodeKind::File {
-            size,
-            content,
-            extents,
-        } = &node.kind
-        else {
-            return Err(Error::NoPath(node.name.as_os_str().into()));
-        };
-        let layout = Layout::of(browser, *size, content, extents.as_ref())?;
+        let layout = Layout::of(browser, node)?;
+        let layout = layout.ok_or_else(|| Error::NoPath(node.name.as_os_str().into()))?;
         Ok(Self {
             browser,
             layout,

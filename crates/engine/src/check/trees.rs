@@ -64,16 +64,9 @@ impl Check<'_> {
 
     /// Why a file's content cannot be had, as far as is known.
     pub(super) fn wrong_with(&self, node: &Node) -> Result<Option<String>> {
-        let NodeKind::File {
-            size,
-            content,
-            extents,
-        } = &node.kind
-        else {
-            return Ok(None);
-        };
-        match Layout::of(self.browser, *size, content, extents.as_ref()) {
-            Ok(layout) => self.lost_chunk(&layout),
+        match Layout::of(self.browser, node) {
+            Ok(Some(layout)) => self.lost_chunk(&layout),
+            Ok(None) => Ok(None),
             Err(error) if is_damage(&error) => Ok(Some(error.to_string())),
             Err(error) => Err(error),
         }

@@ -3,7 +3,7 @@
 use ownkey_crypto::{ChunkId, ChunkType};
 
 use crate::error::{Error, Result};
-use crate::format::node::{Extent, Extents, Stream};
+use crate::format::node::{Extent, Node, NodeKind};
 use crate::index::Place;
 use crate::tree::Browser;
 
@@ -33,13 +33,16 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Looks every chunk up. The lengths must add up to what the node says, so that a list with
-    /// chunks dropped, repeated or exchanged is found before anything is written.
-    pub(crate) fn of(
-        browser: &Browser,
-        size: u64,
-        content: &Stream,
-        extents: Option<&Extents>,
-    ) -> Result<Self> {
+    /// chunks dropped, repeated or exchanged is found before anything is written. `None` for what is not a file.
+    pub(crate) fn of(browser: &Browser, node: &Node) -> Result<Option<Self>> {
+        let NodeKind::File {
+            size,
+            content,
+            extents,
+        } = &node.kind
+        else {
+            return Ok(None);
+        };
         let index = browser.chunks.index();
         let mut spans = Vec::new();
         let mut offset = 0u64;
@@ -64,19 +67,19 @@ impl Layout {
                 what: "the list of its chunks".to_owned(),
             });
         }
-        let extents = browser.extents(size, content, extents)?;
+        let extents = browser.extents(*size, content, extents.as_ref())?;
         let mut start = 0;
         let starts = extents.iter().map(|extent| {
             let begin = start;
             start += extent.length;
             begin
         });
-        Ok(Self {
-            size,
+        Ok(Some(Self {
+            size: *size,
             spans,
             starts: starts.collect(),
             extents,
-        })
+        }))
     }
 
     /// Bytes of content.

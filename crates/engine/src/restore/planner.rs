@@ -263,17 +263,9 @@ impl Planner<'_, '_> {
 
     /// Whether a file that looks right is right: an interrupted restore may have left zeros.
     fn compare(&self, dir: &Arc<[Name]>, node: &Node, stat: &Stat) -> Result<bool> {
-        let NodeKind::File {
-            size,
-            content,
-            extents,
-        } = &node.kind
-        else {
-            return Ok(false);
-        };
-        let layout = match Layout::of(self.restorer.browser, *size, content, extents.as_ref()) {
+        let layout = match Layout::of(self.restorer.browser, node) {
             // Holes would have to be read as well; writing is as quick.
-            Ok(layout) if !layout.has_holes() => layout,
+            Ok(Some(layout)) if !layout.has_holes() => layout,
             Ok(_) => return Ok(false),
             Err(error) if is_damage(&error) => return Ok(false),
             Err(error) => return Err(error),
@@ -327,17 +319,9 @@ impl Planner<'_, '_> {
 impl Restorer<'_> {
     /// Makes what has no content, and puts what has some into a window.
     fn add(&self, window: &mut Window, dir: Arc<[Name]>, node: Box<Node>) -> Result<()> {
-        let NodeKind::File {
-            size,
-            content,
-            extents,
-        } = &node.kind
-        else {
-            self.make_special(&dir, &node);
-            return Ok(());
-        };
-        match Layout::of(self.browser, *size, content, extents.as_ref()) {
-            Ok(layout) => window.push(Job::new(dir, *node, layout)),
+        match Layout::of(self.browser, &node) {
+            Ok(None) => self.make_special(&dir, &node),
+            Ok(Some(layout)) => window.push(Job::new(dir, *node, layout)),
             Err(error) if is_damage(&error) => self.damaged(&full(&dir, &node.name), &error),
             Err(error) => return Err(error),
         }
