@@ -3,7 +3,7 @@
 //! A decoder reads leniently within its bounds, and then the value is encoded again: bytes
 //! that differ are refused. So canonical form is checked in one place, for every record.
 
-use minicbor::{Decoder, Encoder};
+use minicbor::Decoder;
 use ownkey_crypto::Opened;
 
 use super::FormatError;
@@ -20,9 +20,16 @@ pub(crate) trait Record: Sized {
 
 /// The canonical bytes of `record`.
 pub(crate) fn encode<R: Record>(record: &R) -> Vec<u8> {
-    let mut writer = Writer::default();
+    let mut bytes = Vec::new();
+    append(record, &mut bytes);
+    bytes
+}
+
+/// Appends the canonical bytes of `record`.
+pub(crate) fn append<R: Record>(record: &R, to: &mut Vec<u8>) {
+    let mut writer = Writer(std::mem::take(to));
     record.write(&mut writer);
-    writer.into_bytes()
+    *to = writer.into_bytes();
 }
 
 /// Decodes authenticated bytes.
@@ -42,7 +49,9 @@ pub(in crate::format) fn decode_inner<R: Record>(bytes: &[u8]) -> Result<R, Form
         return Err(FormatError::TooLarge { what: R::WHAT });
     }
     let record = read_all(bytes, R::WHAT, R::read)?;
-    if encode(&record) != bytes {
+    let mut canonical = Vec::with_capacity(bytes.len());
+    append(&record, &mut canonical);
+    if canonical != bytes {
         return Err(FormatError::NotCanonical { what: R::WHAT });
     }
     Ok(record)
@@ -60,35 +69,65 @@ pub(in crate::format) fn read_all<T>(
     })
 }
 
-/// Writes canonical CBOR. Writing to memory cannot fail.
+/// Writes canonical CBOR (RFC 8949): every head as short as it can be.
 #[derive(Default)]
 pub(crate) struct Writer(Vec<u8>);
 
+/// Major types.
+const UNSIGNED: u8 = 0;
+const NEGATIVE: u8 = 1;
+const BYTES: u8 = 2;
+const TEXT: u8 = 3;
+const ARRAY: u8 = 4;
+const MAP: u8 = 5;
+/// A map of fewer fields has a head of one byte.
+const SHORT: u8 = 24;
+
 impl Writer {
-    fn emit(
-        &mut self,
-        write: impl FnOnce(
-            &mut Encoder<&mut Vec<u8>>,
-        ) -> Result<(), minicbor::encode::Error<core::convert::Infallible>>,
-    ) {
-        let done = write(&mut Encoder::new(&mut self.0));
-        debug_assert!(done.is_ok(), "writing to a Vec does not fail");
+    fn head(&mut self, major: u8, value: u64) {
+        let major = major << 5;
+        let [.., d, c, b, a] = value.to_be_bytes();
+        match value {
+            0..24 => self.0.push(major | a),
+            24..0x100 => self.0.extend_from_slice(&[major | 24, a]),
+            0x100..0x1_0000 => self.0.extend_from_slice(&[major | 25, b, a]),
+            0x1_0000..0x1_0000_0000 => self.0.extend_from_slice(&[major | 26, d, c, b, a]),
+            _ => {
+                self.0.push(major | 27);
+                self.0.extend_from_slice(&value.to_be_bytes());
+            }
+        }
     }
 
     pub(crate) fn unsigned(&mut self, value: u64) {
-        self.emit(|e| e.u64(value).map(drop));
+        self.head(UNSIGNED, value);
     }
 
     pub(crate) fn signed(&mut self, value: i64) {
-        self.emit(|e| e.i64(value).map(drop));
+        match u64::try_from(value) {
+            Ok(value) => self.head(UNSIGNED, value),
+            // −1 − n is written as n.
+            Err(_) => self.head(NEGATIVE, !value.cast_unsigned()),
+        }
     }
 
     pub(crate) fn bytes(&mut self, value: &[u8]) {
-        self.emit(|e| e.bytes(value).map(drop));
+        self.head(BYTES, value.len() as u64);
+        self.0.extend_from_slice(value);
+    }
+
+    /// Byte strings of one length, as one.
+    pub(crate) fn joined<'b, const N: usize>(
+        &mut self,
+        parts: impl ExactSizeIterator<Item = &'b [u8; N]>,
+    ) {
+        self.head(BYTES, (parts.len() * N) as u64);
+        parts.for_each(|part| self.0.extend_from_slice(part));
     }
 
     pub(crate) fn text(&mut self, value: &str) {
-        self.emit(|e| e.str(value).map(drop));
+        self.head(TEXT, value.len() as u64);
+        self.0.extend_from_slice(value.as_bytes());
     }
 
     /// An array of `items`, each written by `write`.
@@ -101,15 +140,23 @@ impl Writer {
 
     /// Opens an array of exactly `length` items, which the caller writes next.
     pub(crate) fn tuple(&mut self, length: usize) {
-        self.emit(|e| e.array(length as u64).map(drop));
+        self.head(ARRAY, length as u64);
     }
 
     /// A map: `fill` puts its fields in ascending order.
-    pub(crate) fn map(&mut self, fill: impl FnOnce(&mut Fields)) {
-        let mut fields = Fields::default();
+    pub(crate) fn map(&mut self, fill: impl FnOnce(&mut Fields<'_>)) {
+        let at = self.0.len();
+        self.head(MAP, 0);
+        let mut fields = Fields {
+            count: 0,
+            body: self,
+        };
         fill(&mut fields);
-        self.emit(|e| e.map(fields.count).map(drop));
-        self.0.extend_from_slice(&fields.body.0);
+        let count = fields.count;
+        debug_assert!(count < SHORT, "no record has so many fields");
+        if let Some(head) = self.0.get_mut(at) {
+            *head |= count;
+        }
     }
 
     /// A record inside this one.
@@ -123,17 +170,16 @@ impl Writer {
 }
 
 /// The fields of a map under construction.
-#[derive(Default)]
-pub(crate) struct Fields {
-    count: u64,
-    body: Writer,
+pub(crate) struct Fields<'w> {
+    count: u8,
+    body: &'w mut Writer,
 }
 
-impl Fields {
+impl Fields<'_> {
     pub(crate) fn put(&mut self, key: u64, write: impl FnOnce(&mut Writer)) {
         self.count += 1;
         self.body.unsigned(key);
-        write(&mut self.body);
+        write(self.body);
     }
 
     pub(crate) fn put_some<T>(
@@ -254,7 +300,12 @@ impl<'a> Reader<'a> {
             .ok()
             .flatten()
             .ok_or_else(|| self.malformed())?;
-        let mut map = MapReader { reader: self, left };
+        let mut map = MapReader {
+            reader: self,
+            left,
+            next: None,
+        };
+        map.look_ahead();
         let value = read(&mut map)?;
         if map.left != 0 {
             return Err(FormatError::UnknownField { what: self.what });
@@ -271,10 +322,19 @@ impl<'a> Reader<'a> {
 /// The fields of a map being read.
 pub(crate) struct MapReader<'m, 'a> {
     reader: &'m mut Reader<'a>,
+    /// Fields that nobody took.
     left: u64,
+    /// The key of the first of them.
+    next: Option<u64>,
 }
 
 impl<'a> MapReader<'_, 'a> {
+    /// What is no key is no field that anybody asks for, and so is left over.
+    fn look_ahead(&mut self) {
+        let key = (self.left > 0).then(|| self.reader.decoder.u64().ok());
+        self.next = key.flatten();
+    }
+
     pub(crate) fn required<T>(
         &mut self,
         key: u64,
@@ -289,11 +349,78 @@ impl<'a> MapReader<'_, 'a> {
         key: u64,
         read: impl FnOnce(&mut Reader<'a>) -> Result<T, FormatError>,
     ) -> Result<Option<T>, FormatError> {
-        if self.left == 0 || self.reader.decoder.probe().u64().ok() != Some(key) {
+        if self.next != Some(key) {
             return Ok(None);
         }
-        self.reader.unsigned()?;
+        let value = read(self.reader)?;
         self.left -= 1;
-        read(self.reader).map(Some)
+        self.look_ahead();
+        Ok(Some(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+        let mut writer = Writer::default();
+        write(&mut writer);
+        writer.into_bytes()
+    }
+
+    #[test]
+    fn numbers_are_written_as_in_the_examples_of_rfc_8949() {
+        let unsigned: [(u64, &[u8]); 8] = [
+            (0, &[0x00]),
+            (23, &[0x17]),
+            (24, &[0x18, 0x18]),
+            (100, &[0x18, 0x64]),
+            (1_000, &[0x19, 0x03, 0xe8]),
+            (1_000_000, &[0x1a, 0x00, 0x0f, 0x42, 0x40]),
+            (1 << 32, &[0x1b, 0, 0, 0, 1, 0, 0, 0, 0]),
+            (u64::MAX, &[0x1b, 255, 255, 255, 255, 255, 255, 255, 255]),
+        ];
+        for (value, bytes) in unsigned {
+            assert_eq!(written(|w| w.unsigned(value)), bytes);
+        }
+        let signed: [(i64, &[u8]); 5] = [
+            (10, &[0x0a]),
+            (-1, &[0x20]),
+            (-100, &[0x38, 0x63]),
+            (-1_000, &[0x39, 0x03, 0xe7]),
+            (i64::MIN, &[0x3b, 127, 255, 255, 255, 255, 255, 255, 255]),
+        ];
+        for (value, bytes) in signed {
+            assert_eq!(written(|w| w.signed(value)), bytes);
+        }
+    }
+
+    #[test]
+    fn strings_arrays_and_maps_are_written_as_in_the_examples_of_rfc_8949() {
+        assert_eq!(written(|w| w.bytes(&[1, 2, 3, 4])), [0x44, 1, 2, 3, 4]);
+        let parts = [[1, 2], [3, 4]];
+        assert_eq!(written(|w| w.joined(parts.iter())), [0x44, 1, 2, 3, 4]);
+        assert_eq!(written(|w| w.text("IETF")), *b"\x64IETF");
+        let array = written(|w| w.array(&[1, 2, 3], |w, item| w.unsigned(*item)));
+        assert_eq!(array, [0x83, 1, 2, 3]);
+        let map = written(|w| {
+            w.map(|f| {
+                f.put(1, |w| w.map(|f| f.put(2, |w| w.unsigned(3))));
+                f.put_some(2, None::<&u64>, |w, value| w.unsigned(*value));
+                f.put(3, |w| w.unsigned(4));
+            });
+        });
+        assert_eq!(map, [0xa2, 0x01, 0xa1, 0x02, 0x03, 0x03, 0x04]);
+    }
+
+    #[test]
+    fn what_is_written_into_a_buffer_leaves_what_is_there() {
+        let mut bytes = vec![7];
+        append(
+            &crate::format::node::Device { major: 8, minor: 1 },
+            &mut bytes,
+        );
+        assert_eq!(bytes, [7, 0x82, 8, 1]);
     }
 }

@@ -200,7 +200,7 @@ impl Event {
     }
 }
 
-fn write_listed(f: &mut Fields, key: u64, listed: &Listed) {
+fn write_listed(f: &mut Fields<'_>, key: u64, listed: &Listed) {
     f.put(key, |w| w.array(&listed.packs, Writer::record));
     f.put(key + 1, |w| write_hashes(w, &listed.segments));
 }

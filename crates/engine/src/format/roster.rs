@@ -156,7 +156,7 @@ impl Change {
         writer.into_bytes()
     }
 
-    fn put_fields(&self, f: &mut Fields) {
+    fn put_fields(&self, f: &mut Fields<'_>) {
         match self {
             Self::AddIdentity(identity) => f.put(0, |w| w.record(identity.as_ref())),
             Self::Remove(device) => put_device(f, device),
@@ -211,7 +211,7 @@ impl Change {
 /// Stands for the roster where a log is named; no identity hashes to it.
 const ROSTER: DeviceId = DeviceId::from_bytes([0; 16]);
 
-fn put_device(f: &mut Fields, device: &DeviceId) {
+fn put_device(f: &mut Fields<'_>, device: &DeviceId) {
     f.put(0, |w| w.bytes(device.as_bytes()));
 }
 

@@ -14,8 +14,7 @@ impl Record for Stream {
         to.tuple(3);
         to.unsigned(self.length);
         to.unsigned(u64::from(self.depth));
-        let ids: Vec<u8> = self.ids.iter().flat_map(|id| *id.as_bytes()).collect();
-        to.bytes(&ids);
+        to.joined(self.ids.iter().map(ChunkId::as_bytes));
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, FormatError> {

@@ -3,11 +3,13 @@
 use ownkey_crypto::Opened;
 
 use super::FormatError;
-use super::cbor::{Fields, MapReader, Reader, Record, Writer, decode_inner, encode};
+use super::cbor::{Fields, MapReader, Reader, Record, Writer, append, decode_inner};
 use super::name::Name;
 use super::node::{Device, Extent, Extents, Metadata, Node, NodeKind, Stream, Xattr};
 use super::time::Timestamp;
 
+/// Bytes that say how long a node is.
+const LENGTH: usize = 4;
 /// Longest encoded node.
 const NODE_LIMIT: usize = 16 << 20;
 const XATTRS_LIMIT: usize = 1_024;
@@ -17,10 +19,26 @@ const USER_LIMIT: usize = 255;
 
 /// Appends `node` to the bytes of its directory. Nodes come in ascending order of names.
 pub fn append_node(node: &Node, to: &mut Vec<u8>) {
-    let bytes = encode(node);
-    // A node is far below 4 GiB: its parts are bounded where they are read from the source.
-    to.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
-    to.extend_from_slice(&bytes);
+    let at = to.len();
+    to.extend_from_slice(&[0; LENGTH]);
+    append(node, to);
+    put_length(at, to);
+}
+
+/// The same from the canonical bytes of a node.
+pub(crate) fn append_encoded_node(node: &[u8], to: &mut Vec<u8>) {
+    let at = to.len();
+    to.extend_from_slice(&[0; LENGTH]);
+    to.extend_from_slice(node);
+    put_length(at, to);
+}
+
+fn put_length(at: usize, to: &mut [u8]) {
+    let room = to.get_mut(at..).unwrap_or_default();
+    if let Some((length, node)) = room.split_first_chunk_mut::<LENGTH>() {
+        // A node is far below 4 GiB: its parts are bounded where they are read from the source.
+        *length = u32::try_from(node.len()).unwrap_or(u32::MAX).to_le_bytes();
+    }
 }
 
 /// Splits the chunks of a directory into nodes, however they were cut.
@@ -33,26 +51,42 @@ pub struct NodeReader {
 impl NodeReader {
     /// Takes the next chunk and gives the nodes it completes.
     pub fn push(&mut self, chunk: &Opened) -> Result<Vec<Node>, FormatError> {
-        self.pending.extend_from_slice(chunk.as_bytes());
-        let mut nodes = Vec::new();
-        let mut at = 0;
-        while let Some((length, rest)) = self.pending[at..].split_first_chunk::<4>() {
+        let mut pending = std::mem::take(&mut self.pending);
+        // Most directories are one chunk, and nothing of those is copied.
+        let bytes = if pending.is_empty() {
+            chunk.as_bytes()
+        } else {
+            pending.extend_from_slice(chunk.as_bytes());
+            &pending
+        };
+        let mut nodes: Vec<Node> = Vec::new();
+        let mut left = bytes;
+        while let Some((length, rest)) = left.split_first_chunk::<LENGTH>() {
             let length = u32::from_le_bytes(*length) as usize;
             if length > NODE_LIMIT {
                 return Err(FormatError::TooLarge { what: Node::WHAT });
             }
-            let Some(bytes) = rest.get(..length) else {
+            let Some((bytes, rest)) = rest.split_at_checked(length) else {
                 break;
             };
             let node: Node = decode_inner(bytes)?;
-            if self.last.as_ref().is_some_and(|last| *last >= node.name) {
+            let last = nodes.last().map(|node| &node.name).or(self.last.as_ref());
+            if last.is_some_and(|last| *last >= node.name) {
                 return Err(FormatError::NamesOutOfOrder);
             }
-            self.last = Some(node.name.clone());
             nodes.push(node);
-            at += 4 + length;
+            left = rest;
         }
-        self.pending.drain(..at);
+        if let Some(node) = nodes.last() {
+            self.last = Some(node.name.clone());
+        }
+        let done = bytes.len() - left.len();
+        if pending.is_empty() {
+            self.pending = left.to_vec();
+        } else {
+            pending.drain(..done);
+            self.pending = pending;
+        }
         Ok(nodes)
     }
 
@@ -178,7 +212,7 @@ fn kind_number(kind: &NodeKind) -> u64 {
     }
 }
 
-fn write_content(kind: &NodeKind, f: &mut Fields) {
+fn write_content(kind: &NodeKind, f: &mut Fields<'_>) {
     match kind {
         NodeKind::File {
             content, extents, ..
