@@ -9,6 +9,7 @@ use crossbeam_channel::Sender;
 
 use super::leaf::{Batch, Pending, Readable};
 use super::linked::{Inode, Linked};
+use super::parent::Kept;
 use super::pass::Pass;
 use crate::error::{Error, Result};
 use crate::format::node::Node;
@@ -37,6 +38,8 @@ pub(crate) enum Step {
         source: Source,
         links: Links,
     },
+    /// An entry that is as it was, and whose node is taken over as it was written.
+    Kept(Kept),
     /// The innermost directory ends.
     Leave,
     /// Something that could not be read.
@@ -145,6 +148,11 @@ impl Outlet {
             source,
             links,
         })
+    }
+
+    /// An entry that is taken over from the record of the last backup.
+    pub(crate) fn kept(&mut self, kept: Kept) -> Result<()> {
+        self.tell(Step::Kept(kept))
     }
 
     /// An entry to read; of several names of one inode the first is read, while there is room to

@@ -10,13 +10,13 @@ use super::framer::Framer;
 use super::leaf::Outcome;
 use super::linked::Groups;
 use super::outlet::{Links, Source, Step};
-use super::parent::ParentWriter;
+use super::parent::{Kept, Nature, ParentWriter};
 use super::pass::Pass;
 use super::stream::StreamWriter;
 use crate::error::Result;
 use crate::format::node::{Node, NodeKind, Stream};
 use crate::format::record::{Counts, FIRST_PROBLEMS};
-use crate::format::tree::append_node;
+use crate::format::tree::{append_encoded_node, append_node};
 use crate::monitor::{Figure, Problem, Stage, timed};
 use crate::source::Fingerprint;
 
@@ -89,6 +89,7 @@ impl<'p, 'k> Trees<'p, 'k> {
                 source,
                 links,
             } => self.leaf(&path, source, links),
+            Step::Kept(kept) => timed(self.pass.monitor, Stage::Trees, 0, || self.take_over(&kept)),
             Step::Leave => self.leave(),
             Step::Problem(problem) => {
                 self.problem(problem);
@@ -137,16 +138,34 @@ impl<'p, 'k> Trees<'p, 'k> {
 
     fn keep(&mut self, node: &Node) -> Result<()> {
         match &node.kind {
-            NodeKind::File { size, .. } => {
-                self.tally.counts.files += 1;
-                self.tally.counts.bytes += size;
-                self.pass.monitor.count(Figure::FilesDone, 1);
-                self.pass.monitor.count(Figure::BytesDone, *size);
-            }
+            NodeKind::File { size, .. } => self.count_file(*size),
             NodeKind::Directory { .. } => self.tally.counts.directories += 1,
             _ => self.tally.counts.others += 1,
         }
         self.add(node)
+    }
+
+    fn count_file(&mut self, size: u64) {
+        self.tally.counts.files += 1;
+        self.tally.counts.bytes += size;
+        self.pass.monitor.count(Figure::FilesDone, 1);
+        self.pass.monitor.count(Figure::BytesDone, size);
+    }
+
+    /// The same with a node that nobody has to look into.
+    fn take_over(&mut self, kept: &Kept) -> Result<()> {
+        if let Some(record) = &mut self.record
+            && !kept.fingerprint.is_fresh_at(self.pass.now())
+        {
+            record.keep(kept)?;
+        }
+        match kept.nature {
+            Nature::File(size) => self.count_file(size),
+            Nature::Other | Nature::Incomplete => self.tally.counts.others += 1,
+        }
+        self.scratch.clear();
+        append_encoded_node(kept.node(), &mut self.scratch);
+        self.write()
     }
 
     fn leave(&mut self) -> Result<()> {
@@ -166,6 +185,11 @@ impl<'p, 'k> Trees<'p, 'k> {
     fn add(&mut self, node: &Node) -> Result<()> {
         self.scratch.clear();
         append_node(node, &mut self.scratch);
+        self.write()
+    }
+
+    /// Adds the bytes of a node to the innermost directory.
+    fn write(&mut self) -> Result<()> {
         match self.open.last_mut() {
             Some(directory) => {
                 directory

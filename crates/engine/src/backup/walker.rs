@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::linked::Inode;
 use super::outlet::{Links, Origin, Outlet, Step, ToRead};
-use super::parent::ParentReader;
+use super::parent::{Kept, Nature, ParentReader, Record};
 use super::pass::Pass;
 use crate::error::{Error, Result};
 use crate::format::node::{Extents, Node, NodeKind, Stream};
@@ -48,6 +48,12 @@ impl Origin for FileSystem {
     }
 }
 
+/// What is known of an entry without a look into it.
+enum Standing {
+    AsItIs(Kept),
+    Node(Node),
+}
+
 /// A walk on its way.
 struct Walker<'w, 'p> {
     pass: &'w Pass<'p>,
@@ -60,7 +66,7 @@ impl Walker<'_, '_> {
         let fingerprint = entry.stat.fingerprint();
         let recorded = self
             .recorded(&entry, &fingerprint)
-            .map(|(node, _)| node.metadata.clone());
+            .and_then(|(record, _)| Some(record.node()?.metadata));
         let gathered = match (recorded, dir) {
             (Some(metadata), _) => Gathered {
                 metadata,
@@ -103,14 +109,16 @@ impl Walker<'_, '_> {
         } else {
             Links::One
         };
-        let path = entry.path.clone();
-        let pass = self.pass;
-        if let Some((node, intact)) = self.recorded(&entry, &fingerprint)
-            && (intact || is_stored(node, pass)?)
-        {
-            let node = node.clone();
-            return self.outlet.known(path, node, Some(fingerprint), links);
+        if let Some(known) = self.known(&entry, &fingerprint, links)? {
+            return match known {
+                Standing::AsItIs(kept) => self.outlet.kept(kept),
+                Standing::Node(node) => {
+                    self.outlet
+                        .known(entry.path, node, Some(fingerprint), links)
+                }
+            };
         }
+        let path = entry.path.clone();
         let leaf = ToRead {
             what: Box::new(entry),
             size: stat.size,
@@ -119,9 +127,33 @@ impl Walker<'_, '_> {
         self.outlet.read(path, links, leaf)
     }
 
+    /// What stands of an entry that has not changed since the last backup.
+    fn known(
+        &mut self,
+        entry: &Entry,
+        fingerprint: &Fingerprint,
+        links: Links,
+    ) -> Result<Option<Standing>> {
+        let pass = self.pass;
+        let Some((record, intact)) = self.recorded(entry, fingerprint) else {
+            return Ok(None);
+        };
+        let complete = record.nature != Nature::Incomplete && matches!(links, Links::One);
+        if intact && complete {
+            return Ok(Some(Standing::AsItIs(record.kept())));
+        }
+        let Some(node) = record.node() else {
+            return Ok(None);
+        };
+        if !intact && !is_stored(&node, pass)? {
+            return Ok(None);
+        }
+        Ok(Some(Standing::Node(node)))
+    }
+
     /// What is recorded of an entry that has not changed since, and whether everything that its
     /// record relies on is still there.
-    fn recorded(&mut self, entry: &Entry, fingerprint: &Fingerprint) -> Option<(&Node, bool)> {
+    fn recorded(&mut self, entry: &Entry, fingerprint: &Fingerprint) -> Option<(Record<'_>, bool)> {
         let path = entry.path.as_os_str().as_bytes();
         let passed =
             entry.stat.kind == Kind::Directory && self.pass.is_above_what_was_asked(&entry.path);
@@ -130,10 +162,10 @@ impl Walker<'_, '_> {
         for Known { reader, intact } in self.parents.iter_mut() {
             let same = reader.find(path).filter(|record| {
                 fingerprint.unchanged_since(&record.fingerprint)
-                    || (passed && is_same_folder(&record.node, &record.fingerprint, &entry.stat))
+                    || (passed && is_same_folder(record, &entry.stat))
             });
             if let Some(record) = same.filter(|_| found.is_none()) {
-                found = Some((&record.node, *intact));
+                found = Some((record, *intact));
             }
         }
         found
@@ -142,10 +174,12 @@ impl Walker<'_, '_> {
 
 /// Whether a folder that is only passed through is the one recorded. What others do in it changes
 /// its times and is no change of what was asked for (docs/adr/0010-folders-above.md).
-fn is_same_folder(node: &Node, recorded: &Fingerprint, stat: &Stat) -> bool {
-    let Node { metadata, .. } = node;
-    recorded.id.ino == stat.id.ino
-        && (metadata.mode, metadata.uid, metadata.gid) == (stat.mode, stat.uid, stat.gid)
+fn is_same_folder(record: &Record<'_>, stat: &Stat) -> bool {
+    let is_same = |node: Node| {
+        let Node { metadata, .. } = node;
+        (metadata.mode, metadata.uid, metadata.gid) == (stat.mode, stat.uid, stat.gid)
+    };
+    record.fingerprint.id.ino == stat.id.ino && record.node().is_some_and(is_same)
 }
 
 /// Whether every chunk of an unchanged node can still be relied on. What is listed in chunks of
