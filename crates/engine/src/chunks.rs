@@ -67,10 +67,16 @@ impl Chunks {
 
     /// The plaintext of a chunk, by its place in a decoded frame.
     pub(crate) fn read(&self, id: &ChunkId, kind: ChunkType) -> Result<(Arc<Frame>, usize)> {
-        let mut failure = Error::Damage {
-            what: format!("chunk {id}: no index segment names it, so it"),
+        let Some(found) = self.index.find(id, kind)? else {
+            let what = format!("chunk {id}: no index segment names it, so it");
+            return Err(Error::Damage { what });
         };
-        for place in self.index.places(id, kind)? {
+        let mut failure = match self.frame(found.place) {
+            Err(error) if is_damage(&error) => error,
+            frame => return Ok((frame?, found.place.nth as usize)),
+        };
+        let places = self.index.places(id, kind)?.into_iter();
+        for place in places.filter(|place| *place != found.place) {
             match self.frame(place) {
                 Ok(frame) => return Ok((frame, place.nth as usize)),
                 Err(error) if is_damage(&error) => failure = error,

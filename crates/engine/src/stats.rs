@@ -163,15 +163,11 @@ impl Count<'_> {
             return Ok(());
         }
         let index = self.browser.chunks.index();
-        let Some(place) = index.places(id, kind)?.into_iter().next() else {
+        let Some(found) = index.find(id, kind)? else {
             return Ok(());
         };
-        let filed = index.filed(place.pack)?;
-        let frame = filed.frame(place.frame)?;
-        let length = frame
-            .chunks
-            .get(place.nth as usize)
-            .map_or(0, |(_, length)| u64::from(*length));
+        let frame = found.filed.frame(found.place.frame)?;
+        let length = u64::from(found.length);
         self.stats.chunks += 1;
         self.stats.unique_bytes += length;
         // Both are below 2^23, so the product is far below 2^64.

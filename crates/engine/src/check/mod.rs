@@ -119,6 +119,9 @@ impl Check<'_> {
 
     /// Whether a chunk can be had from one of its places, as far as is known.
     fn is_usable(&self, place: Place) -> Result<bool> {
+        if self.unusable.is_empty() && self.bad_frames.is_empty() {
+            return Ok(true);
+        }
         let pack = self.browser.chunks.index().pack(place.pack)?;
         let is_bad = self.bad_frames.contains(&(place.pack, place.frame));
         Ok(!is_bad && !self.unusable.contains(&pack.name))

@@ -73,7 +73,14 @@ impl Check<'_> {
     }
 
     fn lost_chunk(&self, layout: &Layout) -> Result<Option<String>> {
-        self.first_blame(layout.spans.iter().map(|span| &span.id), ChunkType::Content)
+        for span in &layout.spans {
+            if !self.is_usable(span.place)?
+                && let Some(message) = self.blame(&span.id, ChunkType::Content)?
+            {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
     }
 
     /// What the first chunk that cannot be had is to be blamed on.

@@ -15,6 +15,7 @@ mod load;
 mod manifest;
 mod medium;
 mod merge;
+mod near;
 mod record;
 mod segments;
 mod store;
@@ -38,6 +39,8 @@ use directories::Directories;
 pub(crate) use load::Avoid;
 use manifest::{Covered, Manifest};
 use medium::{Rotten, Trouble, Workshop};
+pub(crate) use near::Found;
+use near::Near;
 pub use segments::{EachSegment, Segments};
 use store::Store;
 use upkeep::{Keeper, Kept};
@@ -147,6 +150,7 @@ pub struct Index {
     held: RwLock<Held>,
     blocks: Blocks,
     directories: Directories,
+    near: Near,
 }
 
 /// What is exchanged when files turn out to be rotten.
@@ -201,6 +205,7 @@ impl Index {
             }),
             blocks: Blocks::new(BLOCKS),
             directories: Directories::default(),
+            near: Near::default(),
         })
     }
 
@@ -284,32 +289,50 @@ impl Index {
         Ok(self.directories.put(filed.ok_or_else(gone)?))
     }
 
+    /// A place of a chunk of this type; one to rely on, if there is any.
+    pub(crate) fn find(&self, id: &ChunkId, kind: ChunkType) -> Result<Option<Found>> {
+        if let Some(found) = self.near.find(id, kind) {
+            return Ok(Some(found));
+        }
+        let found = self.found(id, kind)?.into_iter().next();
+        found.iter().for_each(|found| self.near.put(kind, found));
+        Ok(found)
+    }
+
     /// Every place of a chunk of this type, the best first.
     pub(crate) fn places(&self, id: &ChunkId, kind: ChunkType) -> Result<Vec<Place>> {
-        let mut found = self.look(|held| {
-            let mut found = Vec::new();
+        let found = self.found(id, kind)?;
+        Ok(found.into_iter().map(|found| found.place).collect())
+    }
+
+    fn found(&self, id: &ChunkId, kind: ChunkType) -> Result<Vec<Found>> {
+        let mut records = self.look(|held| {
+            let mut records = Vec::new();
             held.store.find(id, &self.blocks, |record| {
                 let standing = held.standing(record.pack());
                 if standing != Standing::Gone {
                     let worse = standing != Standing::Reliable;
-                    found.push((worse, record.pack(), record.frame()));
+                    records.push((worse, record.pack(), record.frame()));
                 }
             })?;
-            Ok(found)
+            Ok(records)
         })?;
-        found.sort_unstable();
-        let mut places = Vec::with_capacity(found.len());
-        for (_, pack, frame) in found {
+        records.sort_unstable();
+        let mut all = Vec::with_capacity(records.len());
+        for (_, pack, frame) in records {
             let filed = self.filed(pack)?;
             let entry = filed.frame(frame)?;
-            let nth = entry.chunks.iter().position(|(chunk, _)| chunk == id);
-            if let Some(nth) = nth.filter(|_| entry.chunk_type == kind) {
-                // Chunks in a frame are at most 2^20.
-                let nth = u32::try_from(nth).unwrap_or(u32::MAX);
-                places.push(Place { pack, frame, nth });
+            let nth = near::anywhere(entry, id).filter(|_| entry.chunk_type == kind);
+            if let Some((nth, length)) = nth {
+                let place = Place { pack, frame, nth };
+                all.push(Found {
+                    place,
+                    length,
+                    filed,
+                });
             }
         }
-        Ok(places)
+        Ok(all)
     }
 
     /// A pack with the chunk that a new snapshot may rely on, by its number.

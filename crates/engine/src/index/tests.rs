@@ -170,6 +170,12 @@ fn see(index: &Index, chunks: u64) -> Seen {
             (filed.pack.name.hash, place.frame, place.nth)
         };
         assert!(index.places(&id, ChunkType::Tree).unwrap().is_empty());
+        let found = index.find(&id, ChunkType::Content).unwrap();
+        assert_eq!(found.is_some(), !places.is_empty());
+        if let Some(found) = found {
+            assert_eq!(found.filed.pack.reliable, reliable.is_some());
+            assert!(places.contains(&found.place) && found.length == 10);
+        }
         let places: BTreeSet<_> = places.iter().map(named).collect();
         (number, (reliable.map(u64::from).map(|_| 1), places))
     };

@@ -4,7 +4,7 @@ use ownkey_crypto::{ChunkId, ChunkType};
 
 use crate::error::{Error, Result};
 use crate::format::node::{Extent, Node, NodeKind};
-use crate::index::Place;
+use crate::index::{Found, Place};
 use crate::tree::Browser;
 
 /// One chunk of a file.
@@ -47,13 +47,8 @@ impl Layout {
         let mut spans = Vec::new();
         let mut offset = 0u64;
         for id in browser.ids(content)? {
-            let places = index.places(&id, ChunkType::Content)?;
-            let place = *places.first().ok_or_else(|| unlisted(&id))?;
-            let filed = index.filed(place.pack)?;
-            let chunks = &filed.frame(place.frame)?.chunks;
-            let (_, length) = *chunks
-                .get(place.nth as usize)
-                .ok_or_else(|| unlisted(&id))?;
+            let found = index.find(&id, ChunkType::Content)?;
+            let Found { place, length, .. } = found.ok_or_else(|| unlisted(&id))?;
             spans.push(Span {
                 id,
                 offset,
