@@ -129,7 +129,10 @@ pub(crate) fn key(content: &Stream) -> ObjectHash {
 
 /// The path that `names` make below `base`.
 pub(crate) fn join(base: &Path, names: &[Name]) -> PathBuf {
-    let mut path = base.as_os_str().as_bytes().to_vec();
+    let base = base.as_os_str().as_bytes();
+    let below: usize = names.iter().map(|name| 1 + name.as_bytes().len()).sum();
+    let mut path = Vec::with_capacity(base.len() + below);
+    path.extend_from_slice(base);
     for name in names {
         if path.last() != Some(&b'/') {
             path.push(b'/');

@@ -59,6 +59,9 @@ enum Colour {
     Ansi,
 }
 
+/// Bytes written to standard output at once.
+const GATHERED: usize = 64 << 10;
+
 impl Ui {
     /// A mouth for standard output and standard error as they are.
     pub(crate) fn new(format: Format, verbosity: Verbosity) -> Self {
@@ -71,7 +74,7 @@ impl Ui {
             colour: if plain { Colour::Plain } else { Colour::Ansi },
             terminal: io::stdout().is_terminal(),
             timings: None,
-            out: Mutex::new(BufWriter::new(io::stdout())),
+            out: Mutex::new(BufWriter::with_capacity(GATHERED, io::stdout())),
             moving: Mutex::default(),
         }
     }

@@ -6,6 +6,9 @@ use std::path::Path;
 
 /// A name or path of any bytes, in one harmless line.
 pub(crate) fn bytes(name: &[u8]) -> String {
+    if let Some(name) = plain(name) {
+        return name.to_owned();
+    }
     let mut out = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -27,11 +30,22 @@ pub(crate) fn path(path: &Path) -> String {
 
 /// Text that was made here but may carry names inside: only what is hostile is escaped.
 pub(crate) fn text(text: &str) -> String {
+    if let Some(text) = plain(text.as_bytes()) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         push(&mut out, c, is_hostile(c));
     }
     out
+}
+
+/// What is printable ASCII without a backslash, as most names are, stands for itself.
+fn plain(bytes: &[u8]) -> Option<&str> {
+    // All of them looked at, so that many are at once.
+    let is_plain = |plain, byte: &u8| plain & matches!(byte, b' '..=b'~') & (*byte != b'\\');
+    let plain = bytes.iter().fold(true, is_plain);
+    std::str::from_utf8(bytes).ok().filter(|_| plain)
 }
 
 fn push(out: &mut String, c: char, escape: bool) {
