@@ -134,7 +134,7 @@ fn decoders_of_sealed_objects_take_opened_bytes_only() {
         // Its definition.
         "crates/engine/src/format/cbor.rs",
         // The device's own record, authenticated by its seal.
-        "crates/engine/src/backup/parent.rs",
+        "crates/engine/src/backup/parent/record.rs",
         // What this device knows of the logs, authenticated by its tag.
         "crates/engine/src/repository/open.rs",
         // Who claims to have signed a roster entry, to look up the key that will tell.

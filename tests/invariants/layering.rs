@@ -123,7 +123,8 @@ const PLACES: &[(&str, &str, &[&str])] = &[
         "crates",
         &[
             "crates/engine/src/compress.rs",
-            "crates/engine/src/backup/parent.rs",
+            "crates/engine/src/backup/parent/reader.rs",
+            "crates/engine/src/backup/parent/writer.rs",
         ],
     ),
     (
