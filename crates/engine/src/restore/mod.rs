@@ -29,6 +29,7 @@ mod plan;
 mod planner;
 mod report;
 mod window;
+mod writeback;
 mod writer;
 
 use std::collections::{BTreeSet, HashMap};
@@ -51,6 +52,7 @@ use crate::tree::{Browser, Found};
 use finish::{LateFlags, LeftDir};
 use report::Tally;
 use window::Source;
+use writeback::WriteBack;
 
 pub use filter::{Filter, Verdict};
 pub use report::{Outcome, RestoreReport};
@@ -160,6 +162,7 @@ pub fn run(
         options,
         monitor,
         tally: Tally::default(),
+        write_back: WriteBack::default(),
         fatal: Mutex::default(),
         damaged_packs: Mutex::default(),
         sources: Mutex::default(),
@@ -196,6 +199,7 @@ pub(super) struct Restorer<'a> {
     options: &'a RestoreOptions,
     monitor: &'a dyn Monitor,
     tally: Tally,
+    write_back: WriteBack,
     /// Why everything stops, told by whichever thread was first.
     fatal: Mutex<Option<Error>>,
     damaged_packs: Mutex<BTreeSet<PackName>>,

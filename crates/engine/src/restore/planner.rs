@@ -1,17 +1,18 @@
 //! The walk of a restore: decides about every entry, makes what has no content, and fills windows.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::filter::{EntryKind, Verdict};
 use super::layout::Layout;
 use super::level::{Contents, Folder, Level, look, make_folder};
 use super::window::{Job, Link, Window, full};
-use super::{Extras, Restorer, pipeline};
+use super::{Extras, Restorer, pipeline, unusable};
 use crate::chunks::is_damage;
 use crate::error::{Error, Result};
 use crate::format::name::Name;
@@ -20,7 +21,7 @@ use crate::list::{Start, Step, Walk, join};
 use crate::lock::lock;
 use crate::monitor::Figure;
 use crate::source::Stat;
-use crate::target::Decision;
+use crate::target::{Decision, TargetTree};
 use crate::tree::Found;
 
 /// Restores everything from `start` but what has to wait for the end.
@@ -38,10 +39,13 @@ pub(super) fn plan(restorer: &Restorer<'_>, start: &Start) -> Result<()> {
     thread::scope(|scope| {
         // No window waits: one is filled while another is written.
         let (windows, filled) = bounded(0);
+        let (written, writing) = bounded(0);
+        scope.spawn(move || restorer.write_back(&writing));
         scope.spawn(move || {
             for window in filled {
                 restorer.complete(window);
             }
+            drop(written);
         });
         let planner = Planner {
             restorer,
@@ -341,6 +345,14 @@ impl Restorer<'_> {
             }
             Ok(None) => {}
             Err(error) => self.target_failed(&full(dir, &node.name), error),
+        }
+    }
+
+    /// Has the target written back as long as something is restored into it.
+    fn write_back(&self, writing: &Receiver<Infallible>) {
+        let sync = || self.tree.as_ref().map_or(Ok(()), TargetTree::sync);
+        if let Err(error) = self.write_back.run(writing, sync) {
+            self.stop(unusable(&self.options.target, error));
         }
     }
 

@@ -146,6 +146,7 @@ impl Restorer<'_> {
                     write(chunk.opened().map_err(Failure::Content)?.as_bytes())?;
                 }
             }
+            self.write_back.wrote(u64::from(span.length));
             self.monitor
                 .count(Figure::BytesRestored, u64::from(span.length));
         }

@@ -119,9 +119,16 @@ impl TargetTree {
 
     /// Makes everything written durable, on every file system that was written to. One call
     /// each instead of one for every file: see [`Marker`](super::Marker) for the price.
+    ///
+    /// The handles were opened before anything was written, so the first call after a failed
+    /// write-back is told of it, and only the first: its error must not be dropped.
     pub fn sync(&self) -> Result<(), TargetError> {
-        let devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
-        for dir in devices.values() {
+        let devices: Vec<TargetDir> = {
+            let met = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+            met.values().cloned().collect()
+        };
+        // The lock is free again: who opens a folder does not wait for the disk.
+        for dir in devices {
             fs::syncfs(dir).map_err(|errno| TargetError::new("write it to the disk", errno))?;
         }
         Ok(())
