@@ -6,6 +6,7 @@ use std::path::Path;
 use ownkey_crypto::{ObjectHash, object_hash};
 
 use super::filter::{EntryKind, Verdict};
+use super::trail::Trail;
 use super::window::{Link, Source, full};
 use super::{Extras, Restorer};
 use crate::error::Result;
@@ -22,7 +23,7 @@ pub(super) type LateFlags = (Source, Metadata);
 
 /// A directory in which everything was done.
 pub(super) struct LeftDir {
-    pub(super) path: Vec<Name>,
+    pub(super) path: Trail,
     /// What it is to get, unless it keeps what it has.
     pub(super) metadata: Option<Metadata>,
     /// The verdict about it.
@@ -58,7 +59,7 @@ const OWNER_ENTERS: u32 = 0o500;
 impl Restorer<'_> {
     /// Takes an entry out of its hard-link group if it is not what the group's first entry is: a
     /// link would give it that one's content, whatever the snapshot says of its own.
-    pub(super) fn check_group(&self, dir: &[Name], node: &mut Node) {
+    pub(super) fn check_group(&self, dir: &Trail, node: &mut Node) {
         let Some(group) = node.metadata.link_group else {
             return;
         };
@@ -101,12 +102,12 @@ impl Restorer<'_> {
     fn try_link(&self, link: &Link, source: &Source) -> Result<(), TargetError> {
         let tree = self.tree()?;
         let from = LinkSource {
-            dir: tree.dir(&source.dir)?,
+            dir: self.dir(&source.dir)?,
             name: source.name.clone(),
             id: source.id,
         };
         let replace = self.options.overwrite.replace();
-        tree.dir(&link.dir)?
+        self.dir(&link.dir)?
             .make_hard_link(&from, &link.node.name, tree.partials(), replace)
     }
 
@@ -129,7 +130,7 @@ impl Restorer<'_> {
             Ok(dir) => dir,
             // In a dry run it need not exist.
             Err(_) if self.is_dry() => return,
-            Err(error) => return self.target_failed(&left.path, error),
+            Err(error) => return self.target_failed(&left.path.names(), error),
         };
         if self.options.extras == Extras::Delete
             && let Some(names) = &left.names
@@ -137,7 +138,7 @@ impl Restorer<'_> {
             self.remove_others(&dir, left, names);
         }
         if let Some(metadata) = left.metadata.as_ref().filter(|_| !self.is_dry()) {
-            self.metadata_problems(&left.path, self.applier.finish_dir(&dir, metadata));
+            self.metadata_problems(&left.path.names(), self.applier.finish_dir(&dir, metadata));
         }
     }
 
@@ -159,7 +160,7 @@ impl Restorer<'_> {
             self.tally.add(&self.tally.removed, extra as u64);
             return;
         }
-        let removed = remove_extra(dir, &self.shown(&left.path), keep);
+        let removed = remove_extra(dir, &self.shown(&left.path.names()), keep);
         self.tally
             .add(&self.tally.removed, removed.files + removed.directories);
         self.tally

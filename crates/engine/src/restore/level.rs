@@ -1,11 +1,11 @@
 //! A directory the walk of a restore is in, and how it comes to be in the target.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use super::Restorer;
 use super::filter::Verdict;
 use super::finish::LeftDir;
+use super::trail::Trail;
 use crate::format::name::Name;
 use crate::format::node::{Metadata, Node};
 use crate::source::{Kind, Stat};
@@ -13,7 +13,7 @@ use crate::target::{Decision, Made, TargetError};
 
 /// A directory the walk is in.
 pub(super) struct Level {
-    pub(super) path: Arc<[Name]>,
+    pub(super) path: Trail,
     /// Its node without its content; none for the target.
     pub(super) node: Option<Box<Node>>,
     pub(super) verdict: Verdict,
@@ -58,7 +58,7 @@ impl Level {
             ..
         } = self;
         (usable && (metadata.is_some() || names.is_some())).then(|| LeftDir {
-            path: path.to_vec(),
+            path,
             metadata,
             verdict,
             names,

@@ -28,6 +28,7 @@ mod pipeline;
 mod plan;
 mod planner;
 mod report;
+mod trail;
 mod window;
 mod writeback;
 mod writer;
@@ -51,6 +52,7 @@ use crate::target::{
 use crate::tree::{Browser, Found};
 use finish::{LateFlags, LeftDir};
 use report::Tally;
+use trail::Trail;
 use window::Source;
 use writeback::WriteBack;
 
@@ -217,8 +219,8 @@ impl Restorer<'_> {
         self.tree.as_ref().ok_or_else(missing)
     }
 
-    fn dir(&self, path: &[Name]) -> Result<TargetDir, TargetError> {
-        self.tree()?.dir(path)
+    fn dir(&self, path: &Trail) -> Result<TargetDir, TargetError> {
+        self.tree()?.dir(&path.names())
     }
 
     fn is_dry(&self) -> bool {

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -11,11 +10,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::filter::{EntryKind, Verdict};
 use super::layout::Layout;
 use super::level::{Contents, Folder, Level, look, make_folder};
+use super::trail::Trail;
 use super::window::{Job, Link, Window, full};
 use super::{Extras, Restorer, pipeline, unusable};
 use crate::chunks::is_damage;
 use crate::error::{Error, Result};
-use crate::format::name::Name;
 use crate::format::node::{Node, NodeKind, Stream};
 use crate::list::{Start, Step, Walk, join};
 use crate::lock::lock;
@@ -28,7 +27,7 @@ use crate::tree::Found;
 pub(super) fn plan(restorer: &Restorer<'_>, start: &Start) -> Result<()> {
     let names = (restorer.options.extras == Extras::Delete).then(HashSet::new);
     let base = Level {
-        path: Arc::from([]),
+        path: Trail::default(),
         node: None,
         verdict: Verdict::Pass,
         folder: Folder::There {
@@ -123,7 +122,7 @@ impl Planner<'_, '_> {
             return;
         };
         level.names = None;
-        let path = level.path.to_vec();
+        let path = level.path.names();
         self.restorer.damaged(&path, error);
     }
 
@@ -159,6 +158,7 @@ impl Planner<'_, '_> {
             (_, NodeKind::Directory { content }) => {
                 // Thousands of levels may wait here; the walk has the content.
                 *content = Stream::default();
+                let path = level.path.child(&node.name);
                 self.enter(node, path, verdict);
             }
             _ if self.is_ready() => self.place(node)?,
@@ -167,10 +167,10 @@ impl Planner<'_, '_> {
         Ok(())
     }
 
-    fn enter(&mut self, node: Box<Node>, path: Vec<Name>, verdict: Verdict) {
+    fn enter(&mut self, node: Box<Node>, path: Trail, verdict: Verdict) {
         let names = (self.restorer.options.extras == Extras::Delete).then(HashSet::new);
         let level = Level {
-            path: path.into(),
+            path,
             node: Some(node),
             verdict,
             folder: Folder::Virtual,
@@ -196,7 +196,7 @@ impl Planner<'_, '_> {
             level.folder = match make_folder(self.restorer, parent, level) {
                 Ok(folder) => folder,
                 Err(error) => {
-                    self.restorer.target_failed(&level.path, error);
+                    self.restorer.target_failed(&level.path.names(), error);
                     Folder::Blocked
                 }
             };
@@ -212,7 +212,7 @@ impl Planner<'_, '_> {
         let Some(level) = self.levels.last() else {
             return Ok(());
         };
-        let dir = Arc::clone(&level.path);
+        let dir = level.path.clone();
         restorer.check_group(&dir, &mut node);
         if let NodeKind::File { size, .. } = node.kind {
             restorer.monitor.count(Figure::FilesFound, 1);
@@ -248,7 +248,7 @@ impl Planner<'_, '_> {
     }
 
     /// The content is right already.
-    fn keep(&self, dir: &Arc<[Name]>, node: &Node, stat: &Stat) {
+    fn keep(&self, dir: &Trail, node: &Node, stat: &Stat) {
         let restorer = self.restorer;
         restorer.tally.add(&restorer.tally.unchanged, 1);
         if restorer.is_dry() {
@@ -266,7 +266,7 @@ impl Planner<'_, '_> {
     }
 
     /// Whether a file that looks right is right: an interrupted restore may have left zeros.
-    fn compare(&self, dir: &Arc<[Name]>, node: &Node, stat: &Stat) -> Result<bool> {
+    fn compare(&self, dir: &Trail, node: &Node, stat: &Stat) -> Result<bool> {
         let layout = match Layout::of(self.restorer.browser, node) {
             // Holes would have to be read as well; writing is as quick.
             Ok(Some(layout)) if !layout.has_holes() => layout,
@@ -283,7 +283,7 @@ impl Planner<'_, '_> {
     }
 
     /// Makes an entry, now or with its window.
-    fn write(&mut self, dir: Arc<[Name]>, node: Box<Node>) -> Result<()> {
+    fn write(&mut self, dir: Trail, node: Box<Node>) -> Result<()> {
         let restorer = self.restorer;
         if restorer.is_dry() {
             self.would_write(&node);
@@ -322,7 +322,7 @@ impl Planner<'_, '_> {
 
 impl Restorer<'_> {
     /// Makes what has no content, and puts what has some into a window.
-    fn add(&self, window: &mut Window, dir: Arc<[Name]>, node: Box<Node>) -> Result<()> {
+    fn add(&self, window: &mut Window, dir: Trail, node: Box<Node>) -> Result<()> {
         match Layout::of(self.browser, &node) {
             Ok(None) => self.make_special(&dir, &node),
             Ok(Some(layout)) => window.push(Job::new(dir, *node, layout)),
@@ -332,10 +332,10 @@ impl Restorer<'_> {
         Ok(())
     }
 
-    fn make_special(&self, dir: &Arc<[Name]>, node: &Node) {
+    fn make_special(&self, dir: &Trail, node: &Node) {
         let made = self.tree().and_then(|tree| {
             let replace = self.options.overwrite.replace();
-            tree.dir(dir)?
+            self.dir(dir)?
                 .make_special(node, tree.partials(), &self.applier, replace)
         });
         match made {

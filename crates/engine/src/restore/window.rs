@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::finish::LeftDir;
 use super::layout::Layout;
+use super::trail::Trail;
 use crate::format::name::Name;
 use crate::format::node::{Metadata, Node};
 use crate::source::FileId;
@@ -55,7 +56,7 @@ impl Window {
 /// A file to be written.
 pub(super) struct Job {
     /// The directory it is in.
-    pub(super) dir: Arc<[Name]>,
+    pub(super) dir: Trail,
     pub(super) name: Name,
     pub(super) metadata: Metadata,
     pub(super) layout: Layout,
@@ -77,7 +78,7 @@ pub(super) enum JobState {
 }
 
 impl Job {
-    pub(super) fn new(dir: Arc<[Name]>, node: Node, layout: Layout) -> Self {
+    pub(super) fn new(dir: Trail, node: Node, layout: Layout) -> Self {
         Self {
             dir,
             name: node.name,
@@ -96,7 +97,7 @@ impl Job {
 
 /// Another name of something restored before.
 pub(super) struct Link {
-    pub(super) dir: Arc<[Name]>,
+    pub(super) dir: Trail,
     pub(super) node: Box<Node>,
     pub(super) group: u64,
 }
@@ -104,13 +105,14 @@ pub(super) struct Link {
 /// The first restored name of a hard-link group. No handle: there may be very many.
 #[derive(Clone)]
 pub(super) struct Source {
-    pub(super) dir: Arc<[Name]>,
+    pub(super) dir: Trail,
     pub(super) name: Name,
     pub(super) id: FileId,
 }
 
-pub(super) fn full(dir: &[Name], name: &Name) -> Vec<Name> {
-    let mut path = dir.to_vec();
+/// The path of something in a directory, for who wants the whole of it.
+pub(super) fn full(dir: &Trail, name: &Name) -> Vec<Name> {
+    let mut path = dir.names();
     path.push(name.clone());
     path
 }

@@ -7,7 +7,8 @@ use ownkey_crypto::ChunkType;
 
 use super::layout::Layout;
 use super::plan::Want;
-use super::window::{Job, JobState, Source};
+use super::trail::Trail;
+use super::window::{Job, JobState, Source, full};
 use super::{Restorer, Verify};
 use crate::chunks::{Frame, is_damage};
 use crate::error::Error;
@@ -39,18 +40,14 @@ const PREALLOCATE_FROM: u64 = 1 << 20;
 
 /// The directory a working thread wrote into last, where its next file will be most of the time.
 #[derive(Default)]
-pub(super) struct Nearby(Option<(Arc<[Name]>, TargetDir)>);
+pub(super) struct Nearby(Option<(Trail, TargetDir)>);
 
 impl Nearby {
-    fn dir(
-        &mut self,
-        restorer: &Restorer<'_>,
-        path: &Arc<[Name]>,
-    ) -> Result<&TargetDir, TargetError> {
-        let known = self.0.take().filter(|(last, _)| Arc::ptr_eq(last, path));
+    fn dir(&mut self, restorer: &Restorer<'_>, path: &Trail) -> Result<&TargetDir, TargetError> {
+        let known = self.0.take().filter(|(last, _)| last.is(path));
         let known = match known {
             Some(known) => known,
-            None => (Arc::clone(path), restorer.dir(path)?),
+            None => (path.clone(), restorer.dir(path)?),
         };
         Ok(&self.0.insert(known).1)
     }
@@ -209,15 +206,17 @@ impl Restorer<'_> {
     /// Remembers what is still to be done about something that has its name now.
     pub(super) fn restored(
         &self,
-        dir: &Arc<[Name]>,
+        dir: &Trail,
         name: &Name,
         metadata: &Metadata,
         restored: Restored,
     ) {
         let Restored { id, problems } = restored;
-        self.metadata_problems(&super::window::full(dir, name), problems);
+        if !problems.is_empty() {
+            self.metadata_problems(&full(dir, name), problems);
+        }
         let source = Source {
-            dir: Arc::clone(dir),
+            dir: dir.clone(),
             name: name.clone(),
             id,
         };
