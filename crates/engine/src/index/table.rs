@@ -131,8 +131,10 @@ impl Table {
         let fences = fences.as_chunks::<FENCE>().0;
         let start: [u8; FENCE] = array(id.as_bytes(), 0);
         // Places of one chunk may go on in the next block, and ids may begin alike.
-        let first = fences.partition_point(|fence| *fence < start);
-        let end = fences.partition_point(|fence| *fence <= start);
+        let first = first_not_below(fences, start);
+        let from_there = fences.get(first..).unwrap_or_default();
+        let alike = from_there.iter().take_while(|fence| **fence == start);
+        let end = first + alike.count();
         for block in first.saturating_sub(1)..end {
             cache.with(self, block as u64, |records| {
                 let below = |record: &[u8; RECORD]| record.as_slice() < id.as_bytes().as_slice();
@@ -184,6 +186,29 @@ impl Table {
         // At most IN_BLOCK.
         records.get(..count as usize).unwrap_or_default()
     }
+}
+
+/// The number of the first fence that is not below `start`.
+///
+/// Ids are uniform, so it is near where it would be were they evenly spread: within a few times the
+/// square root of their number, most often. What is not there is searched for in ever larger steps.
+fn first_not_below(fences: &[[u8; FENCE]], start: [u8; FENCE]) -> usize {
+    let is_below = |fence: &[u8; FENCE]| *fence < start;
+    let share = u128::from(u64::from_be_bytes(start)) * fences.len() as u128;
+    // Below their number, which is a usize.
+    let guess = usize::try_from(share >> 64).unwrap_or(0);
+    let mut step = fences.len().isqrt() / 2 + 1;
+    let (mut low, mut high) = (guess, guess);
+    while low > 0 && fences.get(low - 1).is_some_and(|fence| !is_below(fence)) {
+        low = low.saturating_sub(step);
+        step *= 2;
+    }
+    while fences.get(high).is_some_and(is_below) {
+        high = high.saturating_add(step).min(fences.len());
+        step *= 2;
+    }
+    let between = fences.get(low..high).unwrap_or_default();
+    low + between.partition_point(is_below)
 }
 
 impl std::fmt::Debug for Table {
@@ -245,5 +270,28 @@ impl<'t> Records<'t> {
             self.table.verify(number, block)?;
         }
         Ok(self.count > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fences_are_found_however_they_are_spread() {
+        let even: Vec<u64> = (0..1_000).map(|n| n << 54).collect();
+        let low: Vec<u64> = (0..1_000).collect();
+        let high: Vec<u64> = (0..1_000).map(|n| u64::MAX - 999 + n).collect();
+        let alike = vec![7 << 60; 1_000];
+        for fences in [even, low, high, alike, vec![1 << 63], Vec::new()] {
+            let bytes: Vec<[u8; FENCE]> = fences.iter().map(|f| f.to_be_bytes()).collect();
+            let around = fences
+                .iter()
+                .flat_map(|f| [f.saturating_sub(1), *f, f.saturating_add(1)]);
+            for start in around.chain([0, 1, 1 << 40, 1 << 63, u64::MAX]) {
+                let expected = fences.partition_point(|fence| *fence < start);
+                assert_eq!(first_not_below(&bytes, start.to_be_bytes()), expected);
+            }
+        }
     }
 }
