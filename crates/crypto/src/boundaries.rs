@@ -104,13 +104,20 @@ impl Boundaries {
     /// Where the chunk that starts with `data` ends, as its length in bytes; `None` if more data is needed, or none is left.
     #[must_use]
     pub fn cut(&self, data: &[u8], end: End) -> Option<usize> {
+        self.cut_on(data, 0, end)
+    }
+
+    /// The same, where the first `examined` bytes alone gave `None`: they are not examined again.
+    #[must_use]
+    pub fn cut_on(&self, data: &[u8], examined: usize, end: End) -> Option<usize> {
         let considered = data.get(..self.limits.max).unwrap_or(data);
         let whole = considered.len();
         let Limits { min, bits, .. } = self.limits;
         let beyond = whole.saturating_add(1);
         let target = (1usize << bits).clamp(min, beyond.max(min));
-        self.search(considered, min..target.min(beyond))
-            .or_else(|| self.search(considered, target..beyond))
+        let first = examined.saturating_add(1);
+        self.search(considered, min.max(first)..target.min(beyond))
+            .or_else(|| self.search(considered, target.max(first)..beyond))
             .or((whole == self.limits.max || (end == End::Known && whole > 0)).then_some(whole))
     }
 

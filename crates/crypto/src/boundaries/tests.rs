@@ -205,6 +205,35 @@ fn more_data_is_asked_for_exactly_while_it_could_matter() {
 }
 
 #[test]
+fn data_that_comes_in_pieces_is_cut_as_if_it_came_at_once() {
+    let boundaries = Boundaries::with_limits(&secret(3), LONG);
+    let data = noise(8, 200_000);
+    let all = all_cuts(&boundaries, &data);
+    for piece in [1, 63, 1000, 4096, 5000, 70_000] {
+        let (mut start, mut end, mut examined) = (0, 0, 0);
+        let mut lengths = Vec::new();
+        while start < data.len() {
+            let more = if end < data.len() {
+                End::MoreFollows
+            } else {
+                End::Known
+            };
+            match boundaries.cut_on(&data[start..end], examined, more) {
+                Some(length) => {
+                    lengths.push(length);
+                    (start, examined) = (start + length, 0);
+                }
+                None => {
+                    examined = end - start;
+                    end = data.len().min(end + piece);
+                }
+            }
+        }
+        assert_eq!(lengths, all, "pieces of {piece}");
+    }
+}
+
+#[test]
 fn equal_bytes_are_cut_at_the_maximum_or_all_alike() {
     let lengths = all_cuts(&Boundaries::with_limits(&secret(4), SMALL), &[0; 7000]);
     assert_eq!(lengths, vec![lengths[0]; lengths.len()]);
