@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ownkey_crypto::{
     ChunkType, Codec, DedupKey, End, Epoch, FrameInput, Hedge, IdentitySeed, NameKeys, Opened,
-    OsRandom, PackKind, PackOpener, PackPadding, Profile, ReadKey, ReaderKeys, RepoId, SealedPack,
-    object_hash, seal_pack,
+    OsRandom, PackInput, PackKind, PackOpener, PackPadding, Profile, ReadKey, ReaderKeys, RepoId,
+    SealedPack, object_hash, seal_pack,
 };
 use ownkey_engine::format::name::Name;
 use ownkey_engine::format::node::{Metadata, Node, NodeKind, Stream};
@@ -199,9 +199,11 @@ impl Keys {
         let padding = PackPadding::Padme;
         seal_pack(
             &writer,
-            PackKind::Data,
-            frames.collect(),
-            padding,
+            PackInput {
+                kind: PackKind::Data,
+                padding,
+                frames: frames.collect(),
+            },
             &self.hedge,
         )
         .expect("a pack")

@@ -46,8 +46,18 @@ pub enum PackPadding {
     SmallSession,
 }
 
+/// What becomes one pack; `S` holds the bytes of its frames.
+pub struct PackInput<S = Vec<u8>> {
+    /// What it holds.
+    pub kind: PackKind,
+    /// Which lengths it may have.
+    pub padding: PackPadding,
+    /// Its frames, at least one.
+    pub frames: Vec<FrameInput<S>>,
+}
+
 /// A frame to be sealed.
-pub struct FrameInput {
+pub struct FrameInput<S = Vec<u8>> {
     /// The type of all its chunks.
     pub chunk_type: ChunkType,
     /// How `stored` was made from the chunks.
@@ -57,12 +67,12 @@ pub struct FrameInput {
     /// The chunks in order, with their lengths in bytes.
     pub chunks: Vec<(ChunkId, u32)>,
     /// What will be encrypted: the chunks one after another, or their compression.
-    pub stored: Vec<u8>,
+    pub stored: S,
 }
 
-impl FrameInput {
+impl<S: AsRef<[u8]>> FrameInput<S> {
     fn entry(&self) -> Option<FrameEntry> {
-        let stored_len = u32::try_from(self.stored.len()).ok()?;
+        let stored_len = u32::try_from(self.stored.as_ref().len()).ok()?;
         let Self {
             chunk_type,
             codec,
@@ -110,30 +120,30 @@ struct Plan {
 /// # Errors
 /// [`SealError::BadFrame`] if there are no frames, or a frame's lengths disagree; [`SealError::TooLong`] beyond 64 MiB;
 /// [`SealError::Random`].
-pub fn seal_pack(
+pub fn seal_pack<S: AsRef<[u8]>>(
     keys: &WriterKeys,
-    kind: PackKind,
-    mut frames: Vec<FrameInput>,
-    padding: PackPadding,
+    input: PackInput<S>,
     hedge: &Hedge,
 ) -> Result<SealedPack, SealError> {
     let way = keys.pack_way();
-    let plan = plan(&frames, padding, way.header_len(), hedge.random())?;
+    let plan = plan(&input, way.header_len(), hedge.random())?;
     let begun = begin(
-        &keys.label(kind.class(), ""),
+        &keys.label(input.kind.class(), ""),
         &way,
-        plan.plaintext_hash(&frames),
+        plan.plaintext_hash(&input.frames),
         hedge,
     )?;
 
     let mut pack = Vec::with_capacity(plan.total);
     pack.extend_from_slice(&begun.header);
+    let mut frames: Vec<Option<FrameInput<S>>> = input.frames.into_iter().map(Some).collect();
     for &number in &plan.order {
-        let frame = frames.get_mut(number).ok_or(SealError::BadFrame)?;
+        // Taken out: a pack and its frames are never in memory together.
+        let frame = frames.get_mut(number).and_then(Option::take);
+        let frame = frame.ok_or(SealError::BadFrame)?;
         let start = pack.len();
-        pack.extend_from_slice(&frame.stored);
-        // Freed at once: a pack and its frames are never in memory together.
-        frame.stored = Vec::new();
+        pack.extend_from_slice(frame.stored.as_ref());
+        drop(frame);
         begun.key.seal_tail(
             FrameSlot {
                 index: wide(number),
@@ -166,12 +176,12 @@ pub fn seal_pack(
     })
 }
 
-fn plan(
-    frames: &[FrameInput],
-    padding: PackPadding,
+fn plan<S: AsRef<[u8]>>(
+    input: &PackInput<S>,
     header_len: usize,
     random: &dyn Random,
 ) -> Result<Plan, SealError> {
+    let frames = &input.frames;
     if frames.is_empty() || wide(frames.len()) > u64::from(MAX_COUNT) {
         return Err(SealError::BadFrame);
     }
@@ -190,7 +200,7 @@ fn plan(
     // Tags of padding, directory and trailer.
     let fixed = TAG_LEN.saturating_mul(3).saturating_add(TRAILER_LEN);
     let bare = offset.saturating_add(wide(directory_len.saturating_add(fixed)));
-    let total = match padding {
+    let total = match input.padding {
         PackPadding::Padme => padme(bare),
         PackPadding::SmallSession => small_session_class(bare, below(random, SMALL_SESSION_STEP)?),
     };
@@ -221,10 +231,10 @@ fn plan(
 impl Plan {
     /// Covers every byte that will be encrypted: stored frames by number, directory, trailer (docs/format.md §6). Offsets
     /// are in the directory and the padding's length in the trailer, so equal hashes mean equal packs.
-    fn plaintext_hash(&self, frames: &[FrameInput]) -> [u8; 32] {
+    fn plaintext_hash<S: AsRef<[u8]>>(&self, frames: &[FrameInput<S>]) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         for frame in frames {
-            hasher.update(&frame.stored);
+            hasher.update(frame.stored.as_ref());
         }
         *hasher
             .update(&self.directory_bytes)

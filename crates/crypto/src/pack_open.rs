@@ -194,7 +194,7 @@ mod tests {
     use crate::identity::IdentitySeed;
     use crate::ids::{ChunkId, Epoch, RepoId};
     use crate::keys::ReadKey;
-    use crate::pack::{FrameInput, PackPadding, seal_pack};
+    use crate::pack::{FrameInput, PackInput, PackPadding, seal_pack};
     use crate::random::testing::{SeededRandom, StuckRandom};
     use crate::{Random, WriterKeys};
     use std::collections::HashSet;
@@ -226,10 +226,12 @@ mod tests {
 
     fn pack(writer: &WriterKeys, hedge: &Hedge) -> Vec<u8> {
         let frames = vec![frame(1), frame(2)];
-        seal_pack(writer, PackKind::Data, frames, PackPadding::Padme, hedge)
-            .unwrap()
-            .sealed
-            .into_bytes()
+        let input = PackInput {
+            kind: PackKind::Data,
+            padding: PackPadding::Padme,
+            frames,
+        };
+        seal_pack(writer, input, hedge).unwrap().sealed.into_bytes()
     }
 
     #[test]
@@ -284,9 +286,11 @@ mod tests {
         assert_eq!(pack(&keys.writer(), &one), pack(&keys.writer(), &clone));
         let changed = seal_pack(
             &keys.writer(),
-            PackKind::Data,
-            vec![frame(3)],
-            PackPadding::Padme,
+            PackInput {
+                kind: PackKind::Data,
+                padding: PackPadding::Padme,
+                frames: vec![frame(3)],
+            },
             &clone,
         );
         let changed = changed.unwrap().sealed.into_bytes();

@@ -4,6 +4,7 @@
 //! place where the two meet. It never prints, reads no environment and has no clock.
 
 pub mod backup;
+mod buffers;
 pub mod check;
 mod chunks;
 mod compress;

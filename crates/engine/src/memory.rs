@@ -47,6 +47,14 @@ impl Memory {
         }
     }
 
+    /// Bytes of buffers that large chunks leave to those after them.
+    pub(crate) fn buffers(self) -> usize {
+        match self {
+            Self::Usual => 16 << 20,
+            Self::Low => 0,
+        }
+    }
+
     /// Bytes of frames and packs that wait to be stored.
     pub(crate) fn packs(self) -> usize {
         match self {

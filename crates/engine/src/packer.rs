@@ -7,9 +7,10 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use ownkey_crypto::{FrameInput, PackKind, PackPadding, seal_pack};
+use ownkey_crypto::{FrameInput, PackInput, PackKind, PackPadding, seal_pack};
 use ownkey_storage::StorageError;
 
+use crate::buffers::{Buffer, Buffers};
 use crate::error::{Error, Result};
 use crate::format::entry::PackName;
 use crate::format::layout;
@@ -17,6 +18,7 @@ use crate::format::segment::{self, IndexedPack};
 use crate::io::{Io, Outgoing};
 use crate::keyring::Keyring;
 use crate::lock::lock;
+use crate::memory::Memory;
 use crate::monitor::{Figure, Monitor, Stage, timed};
 
 /// A pack is sealed when its frames and what its directory says of them reach this many bytes.
@@ -27,6 +29,9 @@ const CHUNK: usize = 36;
 /// Sessions that store less than this pad their packs in coarser steps (docs/format.md §11).
 const SMALL_SESSION: u64 = 8 << 20;
 
+/// What a pack is made of.
+pub(crate) type Frame = FrameInput<Buffer>;
+
 /// The packs under construction, and those on their way.
 pub(crate) struct Packer<'m> {
     io: Io,
@@ -34,6 +39,7 @@ pub(crate) struct Packer<'m> {
     monitor: &'m dyn Monitor,
     /// Bytes of frames and packs that may be in memory at once.
     room: usize,
+    buffers: Arc<Buffers>,
     shelf: Arc<Shelf>,
 }
 
@@ -67,19 +73,30 @@ struct OpenPacks {
 
 #[derive(Default)]
 struct OpenPack {
-    frames: Vec<FrameInput>,
+    frames: Vec<Frame>,
     bytes: usize,
 }
 
 impl<'m> Packer<'m> {
-    pub(crate) fn new(io: Io, keys: Arc<Keyring>, room: usize, monitor: &'m dyn Monitor) -> Self {
+    pub(crate) fn new(
+        io: Io,
+        keys: Arc<Keyring>,
+        memory: Memory,
+        monitor: &'m dyn Monitor,
+    ) -> Self {
         Self {
             io,
             keys,
             monitor,
-            room,
+            room: memory.packs(),
+            buffers: Buffers::keeping(memory.buffers()),
             shelf: Arc::default(),
         }
+    }
+
+    /// Where the bytes of frames come from.
+    pub(crate) fn buffers(&self) -> &Arc<Buffers> {
+        &self.buffers
     }
 
     pub(crate) fn monitor(&self) -> &'m dyn Monitor {
@@ -87,7 +104,7 @@ impl<'m> Packer<'m> {
     }
 
     /// Takes a frame, as soon as there is room for it. Fails as soon as any upload has failed.
-    pub(crate) fn add(&self, kind: PackKind, frame: FrameInput) -> Result<()> {
+    pub(crate) fn add(&self, kind: PackKind, frame: Frame) -> Result<()> {
         let mut coin = [0];
         self.keys.random().fill(&mut coin)?;
         let stored = frame.stored.len();
@@ -163,8 +180,13 @@ impl<'m> Packer<'m> {
         let held = pack.bytes;
         let ended = |stored| self.shelf.ended(held, stored);
         let (keys, hedge) = (self.keys.writer(), &self.keys.hedge);
+        let input = PackInput {
+            kind,
+            padding,
+            frames: pack.frames,
+        };
         let pack = timed(self.monitor, Stage::Seal, held, || {
-            seal_pack(keys, kind, pack.frames, padding, hedge)
+            seal_pack(keys, input, hedge)
         });
         let pack = pack.inspect_err(|_| ended(None))?;
         let name = PackName {

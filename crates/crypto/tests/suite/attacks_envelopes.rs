@@ -302,7 +302,16 @@ fn a_broken_generator_seals_nothing() {
         assert_eq!(writer.seal_segment(b"x", &hedge).err(), failed);
         let frames = vec![world.frame("x")];
         assert_eq!(
-            seal_pack(&writer, PackKind::Data, frames, PackPadding::Padme, &hedge).err(),
+            seal_pack(
+                &writer,
+                PackInput {
+                    kind: PackKind::Data,
+                    padding: PackPadding::Padme,
+                    frames
+                },
+                &hedge
+            )
+            .err(),
             failed
         );
     }

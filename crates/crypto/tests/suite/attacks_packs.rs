@@ -15,7 +15,16 @@ fn a_pack_opens_to_what_was_sealed_for_readers_and_from_write_only_devices() {
     for writer in [world.reader.writer(), world.write_only()] {
         for padding in [PackPadding::Padme, PackPadding::SmallSession] {
             let frames = TEXTS.iter().map(|text| world.frame(text)).collect();
-            let pack = seal_pack(&writer, PackKind::Data, frames, padding, &world.hedge).unwrap();
+            let pack = seal_pack(
+                &writer,
+                PackInput {
+                    kind: PackKind::Data,
+                    padding,
+                    frames,
+                },
+                &world.hedge,
+            )
+            .unwrap();
             assert_eq!(pack.hash, object_hash(pack.sealed.as_bytes()));
             let opened = world.open_pack(pack.sealed.as_bytes()).unwrap();
             assert_eq!(opened, TEXTS.map(|text| text.as_bytes().to_vec()));
@@ -38,9 +47,11 @@ fn a_pack_has_a_padded_length_and_its_directory_is_the_one_that_was_returned() {
     let frames = TEXTS.iter().map(|text| world.frame(text)).collect();
     let small = seal_pack(
         &world.reader.writer(),
-        PackKind::Meta,
-        frames,
-        PackPadding::SmallSession,
+        PackInput {
+            kind: PackKind::Meta,
+            padding: PackPadding::SmallSession,
+            frames,
+        },
         &world.hedge,
     );
     let length = small.unwrap().sealed.len();
@@ -278,9 +289,11 @@ fn a_chunk_that_is_not_what_its_id_says_is_refused() {
     lie.stored = b"something else...".to_vec();
     let pack = seal_pack(
         &world.reader.writer(),
-        PackKind::Data,
-        vec![lie],
-        PackPadding::Padme,
+        PackInput {
+            kind: PackKind::Data,
+            padding: PackPadding::Padme,
+            frames: vec![lie],
+        },
         &world.hedge,
     );
     assert_eq!(
@@ -336,18 +349,22 @@ fn frames_whose_lengths_disagree_are_not_sealed() {
         spoil(&mut frame);
         let refused = seal_pack(
             &world.reader.writer(),
-            PackKind::Data,
-            vec![frame],
-            PackPadding::Padme,
+            PackInput {
+                kind: PackKind::Data,
+                padding: PackPadding::Padme,
+                frames: vec![frame],
+            },
             &world.hedge,
         );
         assert_eq!(refused.err(), Some(SealError::BadFrame));
     }
     let none = seal_pack(
         &world.reader.writer(),
-        PackKind::Data,
-        vec![],
-        PackPadding::Padme,
+        PackInput {
+            kind: PackKind::Data,
+            padding: PackPadding::Padme,
+            frames: Vec::<FrameInput>::new(),
+        },
         &world.hedge,
     );
     assert_eq!(none.err(), Some(SealError::BadFrame));
@@ -367,9 +384,11 @@ fn more_than_an_object_may_hold_is_not_sealed() {
         .collect();
     let refused = seal_pack(
         &world.reader.writer(),
-        PackKind::Data,
-        frames,
-        PackPadding::Padme,
+        PackInput {
+            kind: PackKind::Data,
+            padding: PackPadding::Padme,
+            frames,
+        },
         &world.hedge,
     );
     assert_eq!(refused.err(), Some(SealError::TooLong));

@@ -123,9 +123,11 @@ fn pack(world: &World, writer: &WriterKeys) -> Sealed {
     let frames = TEXTS.iter().map(|text| world.frame(text)).collect();
     seal_pack(
         writer,
-        PackKind::Data,
-        frames,
-        PackPadding::Padme,
+        PackInput {
+            kind: PackKind::Data,
+            padding: PackPadding::Padme,
+            frames,
+        },
         &world.hedge,
     )
     .unwrap()

@@ -113,9 +113,11 @@ impl World {
         let frames = texts.iter().map(|text| self.frame(text)).collect();
         seal_pack(
             &self.reader.writer(),
-            PackKind::Data,
-            frames,
-            PackPadding::Padme,
+            PackInput {
+                kind: PackKind::Data,
+                padding: PackPadding::Padme,
+                frames,
+            },
             &self.hedge,
         )
         .unwrap()

@@ -1,9 +1,25 @@
 //! Cutting a run of bytes that comes piece by piece into the chunks of its content.
+//!
+//! Bytes are read into the buffer in which their chunk goes on its way: only what was read beyond
+//! its end, less than a piece, is moved.
+
+use std::sync::Arc;
 
 use ownkey_crypto::{Boundaries, End};
 
+use super::framer::{ALONE, Chunk};
+use crate::buffers::Buffers;
 use crate::error::{Error, Result};
 use crate::monitor::{Monitor, Stage};
+
+/// Read at first: few chunks of content are shorter.
+const FIRST: usize = 1 << 20;
+/// Read then, until the end of the chunk is found: half of it is moved on average.
+const PIECE: usize = 256 << 10;
+/// Six chunks of seven find room in it.
+const ROOM: usize = FIRST + 2 * PIECE;
+/// For a run that may be short.
+const SMALL: usize = 64 << 10;
 
 /// Why a run was not cut to its end.
 pub(crate) enum Stop<E> {
@@ -13,46 +29,140 @@ pub(crate) enum Stop<E> {
     Run(Error),
 }
 
-/// Reads until `read` gives nothing more, and hands every chunk to `chunk`.
-///
-/// `buffer` is grown to at most twice the longest chunk, so that what is left over is moved once
-/// per several chunks.
-pub(crate) fn cut_all<E>(
-    boundaries: &Boundaries,
-    monitor: &dyn Monitor,
-    buffer: &mut Vec<u8>,
-    mut read: impl FnMut(&mut [u8]) -> std::result::Result<usize, E>,
-    mut chunk: impl FnMut(&[u8]) -> Result<()>,
-) -> std::result::Result<(), Stop<E>> {
-    let max = boundaries.max();
-    let (mut start, mut end, mut more) = (0, 0, true);
-    loop {
-        while more && end - start < max {
-            if end == buffer.len() {
-                buffer.copy_within(start..end, 0);
-                (start, end) = (0, end - start);
-                if end == buffer.len() {
-                    buffer.resize((2 * buffer.len()).clamp(64 << 10, 2 * max), 0);
-                }
+/// What cuts runs of bytes, one after another.
+pub(crate) struct Cutting<'c> {
+    boundaries: &'c Boundaries,
+    buffers: &'c Arc<Buffers>,
+    monitor: &'c dyn Monitor,
+    /// Where the next bytes are read to. It stays from run to run.
+    buffer: Vec<u8>,
+}
+
+/// Where a run is.
+#[derive(Default)]
+struct At {
+    /// Bytes read and not cut yet.
+    end: usize,
+    /// Those of them that hold no end.
+    examined: usize,
+    /// Whether there is nothing more to read.
+    is_over: bool,
+}
+
+impl<'c> Cutting<'c> {
+    pub(crate) fn new(
+        boundaries: &'c Boundaries,
+        buffers: &'c Arc<Buffers>,
+        monitor: &'c dyn Monitor,
+    ) -> Self {
+        Self {
+            boundaries,
+            buffers,
+            monitor,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Reads until `read` gives nothing more, about `size` bytes, and hands every chunk to `chunk`.
+    pub(crate) fn run<E>(
+        &mut self,
+        size: u64,
+        mut read: impl FnMut(&mut [u8]) -> std::result::Result<usize, E>,
+        mut chunk: impl FnMut(Chunk<'_>) -> Result<()>,
+    ) -> std::result::Result<(), Stop<E>> {
+        let room = usize::try_from(size.saturating_add(1)).map_or(ROOM, |size| size.min(ROOM));
+        if self.buffer.len() < room {
+            let larger = self.buffers.filled(room.max(SMALL));
+            self.keep(larger);
+        }
+        let mut at = At::default();
+        loop {
+            if !at.is_over {
+                let began = self.monitor.elapsed();
+                let count = read(self.room(&at)).map_err(Stop::Source)?;
+                let time = self.monitor.elapsed().saturating_sub(began);
+                self.monitor.spent(Stage::Read, time, count as u64);
+                at.end += count;
+                at.is_over = count == 0;
             }
-            let room = buffer.get_mut(end..).unwrap_or_default();
-            let began = monitor.elapsed();
-            let read = read(room).map_err(Stop::Source)?;
-            let time = monitor.elapsed().saturating_sub(began);
-            monitor.spent(Stage::Read, time, read as u64);
-            match read {
-                0 => more = false,
-                read => end += read,
+            while let Some(length) = self.cut(&mut at) {
+                self.hand_over(length, &mut at, &mut chunk)
+                    .map_err(Stop::Run)?;
+            }
+            if at.is_over {
+                return Ok(());
             }
         }
-        let rest = buffer.get(start..end).unwrap_or_default();
-        let ends = if more { End::MoreFollows } else { End::Known };
-        let began = monitor.elapsed();
-        let cut = boundaries.cut(rest, ends).filter(|_| !rest.is_empty());
-        let Some(length) = cut else { return Ok(()) };
-        let time = monitor.elapsed().saturating_sub(began);
-        monitor.spent(Stage::Cut, time, length as u64);
-        chunk(rest.get(..length).unwrap_or(rest)).map_err(Stop::Run)?;
-        start += length;
+    }
+
+    /// Where the next bytes go: never empty.
+    fn room(&mut self, at: &At) -> &mut [u8] {
+        if at.end == self.buffer.len() {
+            let most = self.boundaries.max() + PIECE;
+            let mut larger = self.buffers.filled((2 * at.end).clamp(SMALL, most));
+            copy(&self.buffer, &mut larger);
+            self.keep(larger);
+        }
+        let piece = FIRST.saturating_sub(at.end).max(PIECE);
+        let end = self.buffer.len().min(at.end + piece);
+        self.buffer.get_mut(at.end..end).unwrap_or_default()
+    }
+
+    fn cut(&self, at: &mut At) -> Option<usize> {
+        let held = self.buffer.get(..at.end).filter(|held| !held.is_empty())?;
+        let end = if at.is_over {
+            End::Known
+        } else {
+            End::MoreFollows
+        };
+        let began = self.monitor.elapsed();
+        let length = self.boundaries.cut_on(held, at.examined, end);
+        let time = self.monitor.elapsed().saturating_sub(began);
+        let examined = length.unwrap_or(at.end).saturating_sub(at.examined);
+        self.monitor.spent(Stage::Cut, time, examined as u64);
+        at.examined = if length.is_some() { 0 } else { at.end };
+        length
+    }
+
+    /// A chunk that fills most of the buffer takes it along.
+    fn hand_over(
+        &mut self,
+        length: usize,
+        at: &mut At,
+        chunk: &mut impl FnMut(Chunk<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let rest = length..at.end;
+        at.end -= length;
+        if length < ALONE {
+            chunk(Chunk::Within(self.buffer.get(..length).unwrap_or_default()))?;
+            self.buffer.copy_within(rest, 0);
+            return Ok(());
+        }
+        let room = if at.is_over { 0 } else { ROOM };
+        let mut next = self.buffers.filled(room.max(rest.len()));
+        copy(self.buffer.get(rest).unwrap_or_default(), &mut next);
+        let mut whole = std::mem::replace(&mut self.buffer, next);
+        whole.truncate(length);
+        chunk(Chunk::Whole(self.buffers.lend(whole)))
+    }
+
+    fn keep(&mut self, buffer: Vec<u8>) {
+        drop(
+            self.buffers
+                .lend(std::mem::replace(&mut self.buffer, buffer)),
+        );
+    }
+}
+
+impl Drop for Cutting<'_> {
+    fn drop(&mut self) {
+        self.keep(Vec::new());
+    }
+}
+
+/// Copies all of `from` to the beginning of `to`, which is no shorter.
+fn copy(from: &[u8], to: &mut [u8]) {
+    if let Some(to) = to.get_mut(..from.len()) {
+        to.copy_from_slice(from);
     }
 }

@@ -7,23 +7,24 @@
 //! it, though others may already refer to it. A checkpoint must not fall into that time: framers
 //! hold the pass's gate open meanwhile, and a checkpoint closes it first.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use ownkey_crypto::{ChunkId, ChunkType, Codec, FrameInput, PackKind};
+use ownkey_crypto::{ChunkId, ChunkType, Codec, PackKind};
 
+use crate::buffers::{Buffer, Buffers};
 use crate::compress::{Compression, FrameCompressor};
 use crate::error::{Error, Result};
 use crate::format::entry::PackName;
 use crate::index::{Claim, Claims};
 use crate::keyring::Keyring;
 use crate::monitor::{Monitor, Stage, timed};
-use crate::packer::Packer;
+use crate::packer::{Frame, Packer};
 
 /// Chunks at least this long are frames of their own.
-const ALONE: usize = 512 << 10;
+pub(crate) const ALONE: usize = 512 << 10;
 /// Plaintext at which a shared frame is closed.
 const SHARED: usize = 2 << 20;
 
@@ -51,6 +52,34 @@ pub(crate) struct Framer<'s> {
     gate: Option<RwLockReadGuard<'s, ()>>,
 }
 
+/// The bytes of one chunk.
+pub(crate) enum Chunk<'c> {
+    /// A short one among others.
+    Within(&'c [u8]),
+    /// All of a buffer.
+    Whole(Buffer),
+}
+
+impl Deref for Chunk<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Within(bytes) => bytes,
+            Self::Whole(buffer) => buffer,
+        }
+    }
+}
+
+impl Chunk<'_> {
+    fn into_buffer(self, buffers: &Arc<Buffers>) -> Buffer {
+        match self {
+            Self::Within(bytes) => buffers.copy(bytes),
+            Self::Whole(buffer) => buffer,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Draft {
     kind: Option<ChunkType>,
@@ -74,12 +103,7 @@ impl<'s> Framer<'s> {
     }
 
     /// Stores a chunk unless it is stored, and names it.
-    pub(crate) fn put<'c>(
-        &mut self,
-        kind: ChunkType,
-        chunk: impl Into<Cow<'c, [u8]>>,
-    ) -> Result<ChunkId> {
-        let chunk = chunk.into();
+    pub(crate) fn put(&mut self, kind: ChunkType, chunk: Chunk<'_>) -> Result<ChunkId> {
         let id = timed(self.store.monitor, Stage::Name, chunk.len(), || {
             self.store.keys.names.chunk_id(kind, &chunk)
         });
@@ -98,7 +122,8 @@ impl<'s> Framer<'s> {
         Ok(id)
     }
 
-    fn take(&mut self, kind: ChunkType, id: ChunkId, chunk: Cow<'_, [u8]>) -> Result<()> {
+    fn take(&mut self, kind: ChunkType, id: ChunkId, chunk: Chunk<'_>) -> Result<()> {
+        let buffers = self.store.packer.buffers();
         // Chunks are cut at 4 MiB.
         let length = u32::try_from(chunk.len()).map_err(|_| Error::WorkerLost)?;
         if chunk.len() >= ALONE {
@@ -106,10 +131,10 @@ impl<'s> Framer<'s> {
                 self.compressor.compress(&chunk)
             });
             let (codec, stored) = match packed.map_err(failed)? {
-                Some(packed) => (Codec::Zstd, packed.to_vec()),
-                None => (Codec::Stored, chunk.into_owned()),
+                Some(packed) => (Codec::Zstd, buffers.copy(packed)),
+                None => (Codec::Stored, chunk.into_buffer(buffers)),
             };
-            return self.store.add(FrameInput {
+            return self.store.add(Frame {
                 chunk_type: kind,
                 codec,
                 plain_len: length,
@@ -129,6 +154,11 @@ impl<'s> Framer<'s> {
         Ok(())
     }
 
+    /// Where chunks should come from that are to become frames.
+    pub(crate) fn buffers(&self) -> Arc<Buffers> {
+        Arc::clone(self.store.packer.buffers())
+    }
+
     /// Closes the shared frame, if there is one.
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.close()?;
@@ -141,17 +171,18 @@ impl<'s> Framer<'s> {
         let Some(chunk_type) = self.draft.kind.take() else {
             return Ok(());
         };
+        let buffers = self.store.packer.buffers();
         let plain = &mut self.draft.plain;
         let plain_len = u32::try_from(plain.len()).map_err(|_| Error::WorkerLost)?;
         let packed = timed(self.store.monitor, Stage::Compress, plain.len(), || {
             self.compressor.compress(plain)
         });
         let (codec, stored) = match packed.map_err(failed)? {
-            Some(packed) => (Codec::Zstd, packed.to_vec()),
-            None => (Codec::Stored, plain.clone()),
+            Some(packed) => (Codec::Zstd, buffers.copy(packed)),
+            None => (Codec::Stored, buffers.copy(plain)),
         };
         plain.clear();
-        self.store.add(FrameInput {
+        self.store.add(Frame {
             chunk_type,
             codec,
             plain_len,
@@ -170,7 +201,7 @@ fn failed(source: std::io::Error) -> Error {
 }
 
 impl Store<'_> {
-    fn add(&self, frame: FrameInput) -> Result<()> {
+    fn add(&self, frame: Frame) -> Result<()> {
         let kind = match frame.chunk_type {
             ChunkType::Content => PackKind::Data,
             ChunkType::Tree | ChunkType::List => PackKind::Meta,

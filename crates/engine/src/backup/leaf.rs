@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use super::cut::{Stop, cut_all};
+use super::cut::{Cutting, Stop};
 use super::framer::Framer;
 use super::pass::Pass;
 use super::stream::{StreamWriter, list};
@@ -118,7 +118,7 @@ impl Readable for Entry {
 pub(crate) struct LeafReader<'p> {
     pass: &'p Pass<'p>,
     framer: Framer<'p>,
-    buffer: Vec<u8>,
+    cutting: Cutting<'p>,
 }
 
 /// What a file held.
@@ -132,7 +132,11 @@ impl<'p> LeafReader<'p> {
         Ok(Self {
             pass,
             framer: Framer::new(pass.store)?,
-            buffer: Vec::new(),
+            cutting: Cutting::new(
+                &pass.cutter.content,
+                pass.store.packer.buffers(),
+                pass.monitor,
+            ),
         })
     }
 
@@ -281,28 +285,11 @@ impl<'p> LeafReader<'p> {
         next: impl FnMut(&mut [u8]) -> std::result::Result<usize, E>,
         size: u64,
     ) -> Result<std::result::Result<Stream, E>> {
-        let most = 2 * self.pass.cutter.content.max();
-        let room =
-            usize::try_from(size.saturating_add(1)).map_or(most, |size| size.clamp(64 << 10, most));
-        let mut buffer = std::mem::take(&mut self.buffer);
-        if buffer.len() < room {
-            buffer.resize(room, 0);
-        }
-        let outcome = self.cut(next, &mut buffer);
-        self.buffer = buffer;
-        outcome
-    }
-
-    fn cut<E>(
-        &mut self,
-        next: impl FnMut(&mut [u8]) -> std::result::Result<usize, E>,
-        buffer: &mut Vec<u8>,
-    ) -> Result<std::result::Result<Stream, E>> {
         let pass = self.pass;
         let framer = &mut self.framer;
         let mut sharing = pass.share();
         let mut length = 0;
-        let cut = cut_all(&pass.cutter.content, pass.monitor, buffer, next, |chunk| {
+        let cut = self.cutting.run(size, next, |chunk| {
             if pass.monitor.cancelled() {
                 return Err(Error::Cancelled);
             }

@@ -92,7 +92,7 @@ impl<'p> Pass<'p> {
             monitor,
             clock: environment.clock.as_ref(),
             asked,
-            tasks: bounded(threads),
+            tasks: bounded(threads / 2),
             threads,
             reading: AtomicUsize::new(0),
             failed: AtomicBool::new(false),

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use ownkey_crypto::{ChunkType, ObjectHash};
 use ownkey_storage::ObjectName;
 
-use super::cut::{Stop, cut_all};
+use super::cut::{Cutting, Stop};
 use super::framer::{Framer, Store};
 use super::outlet::Origin;
 use super::parent::{ParentWriter, Place};
@@ -211,7 +211,7 @@ impl<'r> Session<'r> {
         Packer::new(
             io.clone(),
             Arc::clone(keys),
-            environment.memory.packs(),
+            environment.memory,
             self.monitor,
         )
     }
@@ -451,22 +451,19 @@ fn store_stream(
     (monitor, between): (&dyn Monitor, &mut dyn FnMut() -> Result<()>),
 ) -> Result<Stream> {
     let (mut ids, mut length) = (Vec::new(), 0);
-    let mut buffer = vec![0; 2 * cutter.content.max()];
-    let cut = cut_all(
-        &cutter.content,
-        monitor,
-        &mut buffer,
-        |room| read_some(content, room),
-        |chunk| {
-            if monitor.cancelled() {
-                return Err(Error::Cancelled);
-            }
-            ids.push(framer.put(ChunkType::Content, chunk)?);
-            length += chunk.len() as u64;
-            monitor.count(Figure::BytesRead, chunk.len() as u64);
-            between()
-        },
-    );
+    let buffers = framer.buffers();
+    let mut cutting = Cutting::new(&cutter.content, &buffers, monitor);
+    let read = |room: &mut [u8]| read_some(content, room);
+    let cut = cutting.run(u64::MAX, read, |chunk| {
+        if monitor.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let bytes = chunk.len() as u64;
+        ids.push(framer.put(ChunkType::Content, chunk)?);
+        length += bytes;
+        monitor.count(Figure::BytesRead, bytes);
+        between()
+    });
     match cut {
         Ok(()) => list(length, ids, cutter, framer),
         Err(Stop::Run(error)) => Err(error),

@@ -9,16 +9,14 @@ use std::time::Duration;
 
 use ownkey_crypto::{ChunkId, ChunkType};
 
-use super::framer::Framer;
+use super::framer::{Chunk, Framer};
 use super::pass::Pass;
+use crate::buffers::Buffer;
 use crate::error::{Error, Result};
-
-/// Chunks shorter than this are not worth handing over.
-const WORTH_SHARING: usize = 512 << 10;
 
 /// A chunk on its way to an idle thread.
 pub(crate) struct Task {
-    chunk: Vec<u8>,
+    chunk: Buffer,
     nth: usize,
     file: Arc<Shared>,
 }
@@ -33,7 +31,7 @@ struct Shared {
 impl Task {
     /// Does the work.
     pub(crate) fn run(self, framer: &mut Framer<'_>) -> Result<()> {
-        let id = framer.put(ChunkType::Content, self.chunk)?;
+        let id = framer.put(ChunkType::Content, Chunk::Whole(self.chunk))?;
         self.file
             .ids
             .lock()
@@ -62,24 +60,27 @@ impl<'p> Sharing<'p> {
         }
     }
 
-    /// Takes the next chunk: for an idle thread if there is one.
-    pub(crate) fn put(&mut self, chunk: &[u8], framer: &mut Framer<'_>) -> Result<()> {
+    /// Takes the next chunk: for an idle thread if there is one and the chunk is worth it.
+    pub(crate) fn put(&mut self, chunk: Chunk<'_>, framer: &mut Framer<'_>) -> Result<()> {
         let nth = self.next;
         self.next += 1;
-        if chunk.len() >= WORTH_SHARING && !self.pass.tasks.0.is_full() {
-            self.file.pending.fetch_add(1, Ordering::Relaxed);
-            let task = Task {
-                chunk: chunk.to_vec(),
-                nth,
-                file: Arc::clone(&self.file),
-            };
-            return match self.pass.tasks.0.try_send(task) {
-                Ok(()) => Ok(()),
-                Err(refused) => refused.into_inner().run(framer),
-            };
+        let chunk = match chunk {
+            Chunk::Within(_) => {
+                self.own.push((nth, framer.put(ChunkType::Content, chunk)?));
+                return Ok(());
+            }
+            Chunk::Whole(chunk) => chunk,
+        };
+        self.file.pending.fetch_add(1, Ordering::Relaxed);
+        let task = Task {
+            chunk,
+            nth,
+            file: Arc::clone(&self.file),
+        };
+        match self.pass.tasks.0.try_send(task) {
+            Ok(()) => Ok(()),
+            Err(refused) => refused.into_inner().run(framer),
         }
-        self.own.push((nth, framer.put(ChunkType::Content, chunk)?));
-        Ok(())
     }
 
     /// All ids, in order. Helps with whatever is waiting until the last one is known.

@@ -2,7 +2,7 @@
 
 use ownkey_crypto::{Boundaries, ChunkId, ChunkType, End, Profile};
 
-use super::framer::Framer;
+use super::framer::{Chunk, Framer};
 use crate::error::{Error, Result};
 use crate::format::node::Stream;
 
@@ -56,8 +56,8 @@ impl StreamWriter {
             let Some(length) = cutter.tree.cut(rest, end) else {
                 break;
             };
-            self.ids
-                .push(framer.put(self.kind, rest.get(..length).unwrap_or(rest))?);
+            let chunk = Chunk::Within(rest.get(..length).unwrap_or(rest));
+            self.ids.push(framer.put(self.kind, chunk)?);
             at += length;
         }
         self.pending.drain(..at.min(self.pending.len()));

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use ownkey_crypto::{
     Capabilities, ChunkType, Codec, DeviceId, Epoch, FrameInput, Grant, Hedge, Identity,
-    IdentitySeed, LogKeys, NameKeys, ObjectHash, PackKind, PackPadding, PublicIdentity, ReaderKeys,
-    RecoveryKey, RepoId, SealedPack, Slot, UncheckedGrant, WriterKeys, grant_object_name, log_name,
-    object_hash, roster_label, seal_pack,
+    IdentitySeed, LogKeys, NameKeys, ObjectHash, PackInput, PackKind, PackPadding, PublicIdentity,
+    ReaderKeys, RecoveryKey, RepoId, SealedPack, Slot, UncheckedGrant, WriterKeys,
+    grant_object_name, log_name, object_hash, roster_label, seal_pack,
 };
 use ownkey_engine::format::entry::{LogPosition, PackName};
 use ownkey_engine::format::layout;
@@ -404,9 +404,11 @@ impl Forger {
             ..
         } = seal_pack(
             &self.writer(),
-            kind,
-            frames,
-            PackPadding::Padme,
+            PackInput {
+                kind,
+                padding: PackPadding::Padme,
+                frames,
+            },
             &self.hedge,
         )
         .expect("a sealed pack");
