@@ -1,9 +1,10 @@
 //! A table: records sorted by chunk id in an immutable file, behind a filter.
 //!
 //! ```text
-//! blocks of 4 KiB: "blk1" ‖ 0 ‖ u64 table ‖ u64 block ‖ 101 records ‖ tag
-//! tail: filter ‖ first eight bytes of each block's first id ‖ "tab1" ‖ 0 ‖ u64 table ‖ u64 records ‖ u64 lines ‖ tag
+//! blocks of 4 KiB: "blk2" ‖ 0 ‖ u64 table ‖ u64 block ‖ 101 records ‖ tag
+//! tail: filter ‖ first eight bytes of each block's first id ‖ "tab2" ‖ 0 ‖ u64 table ‖ u64 records ‖ u64 lines ‖ tag
 //! ```
+//! The tag of a block is made with zeros in its place: of four whole kibibytes, which BLAKE3 hashes side by side.
 //! Every byte that is believed was verified under this device's key: the tail when the table is opened,
 //! a block when it is read. A look-up asks the filter, finds the one block in which the id can be, and reads it.
 
@@ -28,8 +29,8 @@ pub(super) const TAG: usize = 32;
 pub(super) const END: usize = 64;
 /// A fence: the beginning of a block's first id.
 pub(super) const FENCE: usize = 8;
-pub(super) const BLOCK_MAGIC: &[u8; 8] = b"blk1\0\0\0\0";
-pub(super) const TABLE_MAGIC: &[u8; 8] = b"tab1\0\0\0\0";
+pub(super) const BLOCK_MAGIC: &[u8; 8] = b"blk2\0\0\0\0";
+pub(super) const TABLE_MAGIC: &[u8; 8] = b"tab2\0\0\0\0";
 const _: () = assert!(
     BLOCK_HEAD + IN_BLOCK * RECORD + TAG == BLOCK,
     "a block is full"
@@ -164,12 +165,14 @@ impl Table {
         self.verify(block, into)
     }
 
-    fn verify(&self, block: u64, bytes: &[u8]) -> Result<(), Rotten> {
-        let (body, tag) = bytes.split_last_chunk::<TAG>().ok_or(Rotten)?;
-        self.key.verify(body, tag).map_err(|_| Rotten)?;
-        let is_this = body.starts_with(BLOCK_MAGIC)
-            && u64::from_le_bytes(array(body, 8)) == self.name.id
-            && u64::from_le_bytes(array(body, 16)) == block;
+    /// Leaves zeros where the tag was.
+    fn verify(&self, block: u64, bytes: &mut [u8]) -> Result<(), Rotten> {
+        let (_, place) = bytes.split_last_chunk_mut::<TAG>().ok_or(Rotten)?;
+        let tag = std::mem::take(place);
+        self.key.verify(bytes, &tag).map_err(|_| Rotten)?;
+        let is_this = bytes.starts_with(BLOCK_MAGIC)
+            && u64::from_le_bytes(array(bytes, 8)) == self.name.id
+            && u64::from_le_bytes(array(bytes, 16)) == block;
         if is_this { Ok(()) } else { Err(Rotten) }
     }
 
@@ -266,7 +269,7 @@ impl<'t> Records<'t> {
         self.bytes.resize(self.count as usize * BLOCK, 0);
         let at = self.first * BLOCK as u64;
         self.table.medium.read_at(at, &mut self.bytes)?;
-        for (number, block) in (self.first..).zip(self.bytes.chunks(BLOCK)) {
+        for (number, block) in (self.first..).zip(self.bytes.chunks_mut(BLOCK)) {
             self.table.verify(number, block)?;
         }
         Ok(self.count > 0)

@@ -91,8 +91,9 @@ impl TableWriter {
     }
 
     fn end_block(&mut self) -> io::Result<()> {
-        self.block.resize(BLOCK - TAG, 0);
+        self.block.resize(BLOCK, 0);
         let tag = self.key.tag(&self.block);
+        self.block.truncate(BLOCK - TAG);
         self.block.extend_from_slice(&tag);
         self.sink.push(&self.block)?;
         self.block.clear();
