@@ -143,7 +143,9 @@ impl Restorer<'_> {
                     write(chunk.opened().map_err(Failure::Content)?.as_bytes())?;
                 }
             }
-            self.write_back.wrote(u64::from(span.length));
+            if job.layout.spans.len() > 1 {
+                self.write_back.wrote(u64::from(span.length));
+            }
             self.monitor
                 .count(Figure::BytesRestored, u64::from(span.length));
         }
