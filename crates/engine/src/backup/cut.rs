@@ -166,3 +166,87 @@ fn copy(from: &[u8], to: &mut [u8]) {
         to.copy_from_slice(from);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ownkey_crypto::{DedupKey, NameKeys, OsRandom, Profile, RepoId};
+
+    use super::*;
+    use crate::monitor::Silent;
+
+    fn boundaries() -> Boundaries {
+        let dedup = DedupKey::generate(&OsRandom).unwrap();
+        NameKeys::new(&dedup, &RepoId::from_bytes([1; 32])).chunker(Profile::Content)
+    }
+
+    /// Bytes that look random.
+    fn noise(length: usize) -> Vec<u8> {
+        let mut state = 1u64;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        };
+        (0..length.div_ceil(8)).flat_map(|_| next()).collect()
+    }
+
+    /// What `data`, given in pieces of at most `piece` bytes, is cut into; each with whether it took its
+    /// buffer along.
+    fn chunks(cutting: &mut Cutting<'_>, data: &[u8], piece: usize) -> Vec<(Vec<u8>, bool)> {
+        let mut rest = data;
+        let mut chunks = Vec::new();
+        let read = |room: &mut [u8]| {
+            assert!(!room.is_empty());
+            let (now, later) = rest.split_at(rest.len().min(piece).min(room.len()));
+            room[..now.len()].copy_from_slice(now);
+            rest = later;
+            Ok::<_, ()>(now.len())
+        };
+        let cut = cutting.run(data.len() as u64, read, |chunk| {
+            chunks.push((chunk.to_vec(), matches!(chunk, Chunk::Whole(_))));
+            Ok(())
+        });
+        assert!(cut.is_ok());
+        chunks
+    }
+
+    #[test]
+    fn a_run_is_cut_at_its_boundaries_however_it_comes() {
+        let (boundaries, buffers) = (boundaries(), Buffers::keeping(8 << 20));
+        let data = noise(12 << 20);
+        let mut cutting = Cutting::new(&boundaries, &buffers, &Silent);
+        for (length, piece) in [
+            (data.len(), usize::MAX),
+            (data.len(), 100_000),
+            (5 << 20, 4_097),
+        ] {
+            let data = &data[..length];
+            let mut rest = data;
+            for (chunk, is_whole) in chunks(&mut cutting, data, piece) {
+                let (expected, later) = rest.split_at(boundaries.cut(rest, End::Known).unwrap());
+                assert!(chunk == expected, "pieces of {piece}");
+                assert_eq!(is_whole, chunk.len() >= ALONE);
+                rest = later;
+            }
+            assert!(rest.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_longest_chunk_fits_and_short_runs_leave_the_buffer_where_it_is() {
+        let (boundaries, buffers) = (boundaries(), Buffers::keeping(8 << 20));
+        let mut cutting = Cutting::new(&boundaries, &buffers, &Silent);
+        // Of zeros all windows are equal, so nothing but the maximum ends a chunk.
+        let zeros = vec![0; 2 * boundaries.max() + 10];
+        let lengths: Vec<usize> = chunks(&mut cutting, &zeros, usize::MAX)
+            .iter()
+            .map(|(chunk, _)| chunk.len())
+            .collect();
+        assert_eq!(lengths, [boundaries.max(), boundaries.max(), 10]);
+        assert!(chunks(&mut cutting, &[], 1).is_empty());
+        for short in [&b"a"[..], b"short run"] {
+            assert_eq!(chunks(&mut cutting, short, 3), [(short.to_vec(), false)]);
+        }
+    }
+}
