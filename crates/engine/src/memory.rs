@@ -47,11 +47,29 @@ impl Memory {
         }
     }
 
+    /// Runs of steps on their way from the walk to the trees: enough to keep the readers busy past a large
+    /// file.
+    pub(crate) fn runs(self) -> usize {
+        match self {
+            Self::Usual => 16,
+            Self::Low => 4,
+        }
+    }
+
     /// Bytes of buffers that large chunks leave to those after them.
     pub(crate) fn buffers(self) -> usize {
         match self {
             Self::Usual => 16 << 20,
             Self::Low => 0,
+        }
+    }
+
+    /// Files and links that a restore collects before it fetches their packs. Two such windows are
+    /// in memory, and packs at the border of two are fetched for both.
+    pub(crate) fn planned(self) -> usize {
+        match self {
+            Self::Usual => 16 << 10,
+            Self::Low => 4 << 10,
         }
     }
 

@@ -104,13 +104,60 @@ pub(crate) struct Batch {
 
 /// An entry whose content is still where it comes from.
 pub(crate) trait Readable: Send {
+    /// Asks for what will be read soon, without waiting for it.
+    fn begin(&mut self) {}
+
     /// Reads and stores it. Errors are failures of the run, never of the entry.
-    fn read(&self, reader: &mut LeafReader<'_>) -> Result<Outcome>;
+    fn read(self: Box<Self>, reader: &mut LeafReader<'_>) -> Result<Outcome>;
 }
 
-impl Readable for Entry {
-    fn read(&self, reader: &mut LeafReader<'_>) -> Result<Outcome> {
-        reader.entry(self)
+/// An entry of the file system.
+pub(crate) struct Walked {
+    entry: Entry,
+    opened: Option<std::result::Result<File, SourceError>>,
+}
+
+impl Walked {
+    pub(crate) fn new(entry: Entry) -> Self {
+        Self {
+            entry,
+            opened: None,
+        }
+    }
+
+    fn open(&self) -> std::result::Result<File, SourceError> {
+        let Entry {
+            parent, name, stat, ..
+        } = &self.entry;
+        parent.open_file(name, stat)
+    }
+}
+
+impl Readable for Walked {
+    fn begin(&mut self) {
+        if self.entry.stat.kind == Kind::File {
+            let opened = self.open();
+            if let Ok(file) = &opened {
+                file.will_be_read();
+            }
+            self.opened = Some(opened);
+        }
+    }
+
+    fn read(mut self: Box<Self>, reader: &mut LeafReader<'_>) -> Result<Outcome> {
+        let entry = &self.entry;
+        reader.pass.monitor.at(&entry.path);
+        let read = match entry.stat.kind {
+            Kind::File => match self.opened.take().unwrap_or_else(|| self.open()) {
+                Ok(file) => reader.file(&self.entry, &file)?,
+                Err(error) => Err(error),
+            },
+            _ => reader.special(entry),
+        };
+        Ok(read.unwrap_or_else(|error| Outcome {
+            node: None,
+            problems: vec![error.message()],
+        }))
     }
 }
 
@@ -148,18 +195,6 @@ impl<'p> LeafReader<'p> {
         self.pass
     }
 
-    fn entry(&mut self, entry: &Entry) -> Result<Outcome> {
-        self.pass.monitor.at(&entry.path);
-        let read = match entry.stat.kind {
-            Kind::File => self.file(entry)?,
-            _ => self.special(entry),
-        };
-        Ok(read.unwrap_or_else(|error| Outcome {
-            node: None,
-            problems: vec![error.message()],
-        }))
-    }
-
     fn special(&self, entry: &Entry) -> std::result::Result<Outcome, SourceError> {
         let Entry {
             parent, name, stat, ..
@@ -185,21 +220,19 @@ impl<'p> LeafReader<'p> {
         ))
     }
 
-    fn file(&mut self, entry: &Entry) -> Result<std::result::Result<Outcome, SourceError>> {
-        let opened = timed(self.pass.monitor, Stage::Read, 0, || {
-            let file = entry.parent.open_file(&entry.name, &entry.stat)?;
-            let gathered = self.pass.metadata.of_file(&file);
-            Ok((file, gathered))
+    fn file(
+        &mut self,
+        entry: &Entry,
+        file: &File,
+    ) -> Result<std::result::Result<Outcome, SourceError>> {
+        let mut gathered = timed(self.pass.monitor, Stage::Read, 0, || {
+            self.pass.metadata.of_file(file)
         });
-        let (file, mut gathered) = match opened {
-            Ok(opened) => opened,
-            Err(error) => return Ok(Err(error)),
-        };
         let mut problems = gathered.problems;
         // A file that is being written is read once more; then what was read is kept, and said.
         let mut before = *file.stat();
         for attempt in 0..2 {
-            let content = match self.content(&file, &before)? {
+            let content = match self.content(file, &before)? {
                 Ok(content) => content,
                 Err(error) => return Ok(Err(error)),
             };

@@ -7,6 +7,7 @@
 //! Channels are bounded and lead forward only, so a slow storage slows the walk and memory stays
 //! flat (docs/design.md, "Memory").
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -25,13 +26,15 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::format::node::Stream;
 use crate::format::time::{Clock, Timestamp};
-use crate::monitor::Monitor;
+use crate::memory::Memory;
+use crate::monitor::{Monitor, Stage, timed};
 use crate::source::MetadataReader;
 
-/// Runs of steps on their way to the trees: enough to keep the readers busy past a large file.
-const RUNS: usize = 16;
 /// Batches on their way to the readers.
 const BATCHES: usize = 4;
+/// Entries that each reader asks for before it needs them: a disk answers many questions at once sooner
+/// than one after the other.
+const AHEAD: usize = 16;
 
 /// What the threads of a pass share.
 pub(crate) struct Pass<'p> {
@@ -44,7 +47,7 @@ pub(crate) struct Pass<'p> {
     asked: Vec<PathBuf>,
     /// Chunks of large files for idle threads.
     pub(crate) tasks: (Sender<Task>, Receiver<Task>),
-    pub(crate) threads: usize,
+    memory: Memory,
     /// Threads that are at a batch and may have chunks to share.
     reading: AtomicUsize,
     failed: AtomicBool,
@@ -84,7 +87,7 @@ impl<'p> Pass<'p> {
         environment: &'p Environment,
         asked: Vec<PathBuf>,
     ) -> Self {
-        let threads = environment.memory.workers();
+        let memory = environment.memory;
         Self {
             cutter: Cutter::new(&store.keys.names),
             store,
@@ -92,8 +95,8 @@ impl<'p> Pass<'p> {
             monitor,
             clock: environment.clock.as_ref(),
             asked,
-            tasks: bounded(threads / 2),
-            threads,
+            tasks: bounded(memory.workers() / 2),
+            memory,
             reading: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
@@ -141,12 +144,12 @@ impl<'p> Pass<'p> {
     ) -> Result<Passed<'k>> {
         let passed = std::thread::scope(|scope| {
             let (jobs, to_read) = bounded(BATCHES);
-            let (steps, to_build) = bounded(RUNS);
+            let (steps, to_build) = bounded(self.memory.runs());
             scope.spawn(move || {
                 let walked = origin.walk(self, Outlet::new(jobs, steps));
                 walked.unwrap_or_else(|error| self.fail(error));
             });
-            for _ in 0..self.threads {
+            for _ in 0..self.memory.workers() {
                 let to_read = to_read.clone();
                 scope.spawn(move || self.read(&to_read).unwrap_or_else(|error| self.fail(error)));
             }
@@ -205,7 +208,16 @@ impl<'p> Pass<'p> {
     fn read_batch(&self, reader: &mut LeafReader<'p>, batch: Batch) -> Result<()> {
         let _reading = Reading::begin(&self.reading);
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(batch.entries.len());
-        for entry in batch.entries {
+        let mut entries = batch.entries.into_iter();
+        let mut begun = VecDeque::with_capacity(AHEAD);
+        loop {
+            begun.extend(entries.by_ref().take(AHEAD - begun.len()).map(|mut entry| {
+                timed(self.monitor, Stage::Read, 0, || entry.begin());
+                entry
+            }));
+            let Some(entry) = begun.pop_front() else {
+                break;
+            };
             if self.monitor.cancelled() {
                 return Err(Error::Cancelled);
             }

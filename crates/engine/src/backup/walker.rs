@@ -2,6 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use super::leaf::Walked;
 use super::linked::Inode;
 use super::outlet::{Links, Origin, Outlet, Step, ToRead};
 use super::parent::{Kept, Nature, ParentReader, Record};
@@ -120,7 +121,7 @@ impl Walker<'_, '_> {
         }
         let path = entry.path.clone();
         let leaf = ToRead {
-            what: Box::new(entry),
+            what: Box::new(Walked::new(entry)),
             size: stat.size,
             owner: stat.uid,
         };

@@ -21,7 +21,7 @@ pub(super) struct CopiedFile {
 
 impl Readable for CopiedFile {
     /// What is damaged where it comes from is a problem of this file; the rest goes on.
-    fn read(&self, reader: &mut LeafReader<'_>) -> Result<Outcome> {
+    fn read(self: Box<Self>, reader: &mut LeafReader<'_>) -> Result<Outcome> {
         reader.pass().monitor.at(&self.path);
         match self.copy(reader)? {
             Ok(kind) => Ok(Outcome {

@@ -13,7 +13,7 @@
 //! frames  cores × 3 × 4 MiB: deciphered, decompressed, and cut into chunks
 //! always  the index, 32 MiB of frames of directories, hard-link groups, and the few late flags
 //! ```
-//! With little memory it is one pack, one core, and 4 MiB of frames of directories.
+//! With little memory it is 2,048 entries, one pack, one core, and 4 MiB of frames of directories.
 //!
 //! Every chunk is verified by its id before it is written, and a file gets its name only when all
 //! of it is. What is damaged is told and the rest goes on. Nothing is written outside the target:

@@ -84,6 +84,7 @@ impl Planner<'_, '_> {
     }
 
     fn walk(&mut self, directory: &Stream) -> Result<()> {
+        let memory = self.restorer.browser.chunks.memory();
         let mut walk = Walk::new(self.restorer.browser, directory);
         while let Some(step) = walk.step() {
             // Why is told by whoever waits for everybody.
@@ -103,7 +104,7 @@ impl Planner<'_, '_> {
                 Step::Broken(error) => return Err(error),
                 Step::Leave => self.leave(),
             }
-            if self.window.is_full() {
+            if self.window.is_full(memory) {
                 self.hand_over()?;
             }
         }

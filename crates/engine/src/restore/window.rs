@@ -9,11 +9,10 @@ use super::layout::Layout;
 use super::trail::Trail;
 use crate::format::name::Name;
 use crate::format::node::{Metadata, Node};
+use crate::memory::Memory;
 use crate::source::FileId;
 use crate::target::PendingFile;
 
-/// Files and links that wait.
-const ENTRIES: usize = 16_384;
 /// Files of several chunks: each may be open until its last pack was read.
 const OPEN_FILES: usize = 200;
 /// Bytes of content.
@@ -40,9 +39,9 @@ impl Window {
         self.jobs.push(job);
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self, memory: Memory) -> bool {
         let entries = self.jobs.len() + self.links.len() + self.left.len();
-        entries >= ENTRIES || self.large >= OPEN_FILES || self.bytes >= BYTES
+        entries >= memory.planned() || self.large >= OPEN_FILES || self.bytes >= BYTES
     }
 
     /// The jobs, for doing; what follows them stays.

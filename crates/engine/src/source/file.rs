@@ -59,6 +59,14 @@ impl File {
         Ok(Self { fd, stat })
     }
 
+    /// Asks the kernel for the content of a short file, without waiting for it. Of a longer one it reads
+    /// ahead by itself, once somebody reads.
+    pub(crate) fn will_be_read(&self) {
+        if (1..=SHORT).contains(&self.stat.size) {
+            let _ = fs::fadvise(&self.fd, 0, None, Advice::WillNeed);
+        }
+    }
+
     /// What the file was when it was opened: the metadata to record.
     pub fn stat(&self) -> &Stat {
         &self.stat
