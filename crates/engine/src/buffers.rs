@@ -40,7 +40,7 @@ impl Buffers {
     }
 
     /// An empty buffer with room for `length` bytes.
-    pub(crate) fn take(&self, length: usize) -> Vec<u8> {
+    fn take(&self, length: usize) -> Vec<u8> {
         let mut buffer = self.any(length);
         buffer.clear();
         buffer

@@ -22,23 +22,21 @@ pub fn append_node(node: &Node, to: &mut Vec<u8>) {
     let at = to.len();
     to.extend_from_slice(&[0; LENGTH]);
     append(node, to);
-    put_length(at, to);
+    let added = to.get_mut(at..).unwrap_or_default();
+    if let Some((length, node)) = added.split_first_chunk_mut() {
+        *length = encoded_length(node);
+    }
 }
 
 /// The same from the canonical bytes of a node.
 pub(crate) fn append_encoded_node(node: &[u8], to: &mut Vec<u8>) {
-    let at = to.len();
-    to.extend_from_slice(&[0; LENGTH]);
+    to.extend_from_slice(&encoded_length(node));
     to.extend_from_slice(node);
-    put_length(at, to);
 }
 
-fn put_length(at: usize, to: &mut [u8]) {
-    let room = to.get_mut(at..).unwrap_or_default();
-    if let Some((length, node)) = room.split_first_chunk_mut::<LENGTH>() {
-        // A node is far below 4 GiB: its parts are bounded where they are read from the source.
-        *length = u32::try_from(node.len()).unwrap_or(u32::MAX).to_le_bytes();
-    }
+fn encoded_length(node: &[u8]) -> [u8; LENGTH] {
+    // A node is far below 4 GiB: its parts are bounded where they are read from the source.
+    u32::try_from(node.len()).unwrap_or(u32::MAX).to_le_bytes()
 }
 
 /// Splits the chunks of a directory into nodes, however they were cut.
