@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use ownkey_crypto::{
-    ChunkType, Codec, FrameInput, PackKind, PackOpener, PackPadding, object_hash, seal_pack,
+    ChunkType, Codec, FrameInput, PackInput, PackKind, PackOpener, PackPadding, object_hash,
+    seal_pack,
 };
 use ownkey_fuzz::{Keys, disturbed};
 
@@ -19,13 +20,12 @@ static SEALED: LazyLock<Vec<u8>> = LazyLock::new(|| {
         stored: vec![byte; 500],
     };
     let frames = vec![frame(1), frame(2)];
-    let pack = seal_pack(
-        &KEYS.reader.writer(),
-        PackKind::Data,
+    let input = PackInput {
+        kind: PackKind::Data,
+        padding: PackPadding::Padme,
         frames,
-        PackPadding::Padme,
-        &KEYS.hedge,
-    );
+    };
+    let pack = seal_pack(&KEYS.reader.writer(), input, &KEYS.hedge);
     pack.expect("a pack").sealed.into_bytes()
 });
 
