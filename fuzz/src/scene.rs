@@ -82,8 +82,10 @@ impl Scene {
         let key_file = std::fs::read(path).expect("a device key");
         let seed = IdentitySeed::from_file_bytes(*key_file.last_chunk().expect("a seed"));
         let identity = Identity::from_seed(&seed);
-        let grant = layout::grant(&identity.public().grant_name(&repo), Epoch::FIRST);
-        let grant = runtime.block_on(storage.get(&grant)).expect("a grant");
+        let grants = layout::grants(&identity.public().grant_name(&repo));
+        let listed = runtime.block_on(list_all(storage.as_ref(), &grants));
+        let grant = &listed.expect("a list")[0].name;
+        let grant = runtime.block_on(storage.get(grant)).expect("a grant");
         let grant =
             UncheckedGrant::open(&grant, &repo, Epoch::FIRST, &identity).expect("the own grant");
         let grant = grant

@@ -103,8 +103,24 @@ fn hints(error: &Error, class: Class) -> Vec<&'static str> {
             "check the keyboard layout and caps lock; nothing was changed and nothing is locked by trying",
             "the recovery key of the kit opens it too: type it when asked for the password",
         ],
-        (Error::NoGrant, _) => {
-            vec!["the recovery key of the kit opens it, if this machine was removed"]
+        (Error::NoGrant, _) => vec![
+            "if this machine asked to be let in, approve it on another one: ownkey device approve CODE",
+            "if it was removed, ask anew: ownkey device request; the recovery key of the kit opens it too",
+        ],
+        (Error::NoRequest, _) => vec![
+            "type the code as the new machine shows it, and check that both name the same repository",
+        ],
+        (Error::RemovedBefore, _) => {
+            vec!["ask for a new code on that machine: ownkey device request"]
+        }
+        (Error::AlreadyEnrolled(_), _) => {
+            vec!["it needs no approval; `ownkey device list` shows it"]
+        }
+        (Error::Contended, _) => vec!["run the same command again"],
+        (Error::NotAllowed(_), _) => {
+            vec![
+                "`ownkey access` says who may do what; the recovery key of the kit may do everything",
+            ]
         }
         (Error::Lie(Lie::IdentityCopied), _) => {
             vec![

@@ -17,7 +17,9 @@ mod founding;
 mod keys;
 mod kit;
 mod location;
+mod members;
 mod moment;
+mod new_password;
 mod opening;
 mod options;
 mod phrase;
@@ -36,6 +38,7 @@ mod spec;
 mod stdin;
 mod strength;
 mod ui;
+mod ways;
 
 /// The walk allocates what the trees free, and readers what uploads free: with one lock for each
 /// arena they wait for each other at every file.

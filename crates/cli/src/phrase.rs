@@ -31,6 +31,16 @@ pub(crate) fn generate<E: fmt::Debug>(
     Ok(phrase)
 }
 
+/// The words of some numbers below 2,048, to be compared by people.
+pub(crate) fn of(numbers: &[u16]) -> String {
+    let list = words();
+    let chosen: Vec<&str> = numbers
+        .iter()
+        .map(|number| list[usize::from(*number) % list.len()])
+        .collect();
+    chosen.join(" ")
+}
+
 fn words() -> Vec<&'static str> {
     include_str!("words.txt").lines().collect()
 }

@@ -76,6 +76,11 @@ pub(crate) const PASSWORD: Kind = Kind {
     noun: "password",
     variable: "OWNKEY_PASSWORD",
 };
+/// What a password is changed to.
+pub(crate) const NEW_PASSWORD: Kind = Kind {
+    noun: "new password",
+    variable: "OWNKEY_NEW_PASSWORD",
+};
 /// What the kit of a repository made with `--kit-secret` adds to the password.
 pub(crate) const KIT_SECRET: Kind = Kind {
     noun: "kit secret",

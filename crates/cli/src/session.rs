@@ -42,6 +42,43 @@ impl Session {
         Self::unlock(cx, place, room, &storage)
     }
 
+    /// Opens it as its owner, with the password or the recovery key, also where this machine has a key:
+    /// for what a stolen machine must not be able to do.
+    pub(crate) fn open_as_owner(cx: &Context) -> Result<Self, Failure> {
+        let place = cx.place()?;
+        let room = cx.engine()?;
+        let storage = opening::open(cx, &room, &place, Purpose::Write)?;
+        Self::through(cx, place, room, (Shown::Present(storage), Whose::Owner))
+    }
+
+    /// Opens it with this credential and no other.
+    pub(crate) fn open_with(cx: &Context, credential: Credential<'_>) -> Result<Self, Failure> {
+        Self::with(cx, cx.place()?, cx.engine()?, credential)
+    }
+
+    /// Opens the same repository anew with a credential.
+    pub(crate) fn reopen(self, cx: &Context, credential: Credential<'_>) -> Result<Self, Failure> {
+        let Self { place, room, .. } = self;
+        Self::with(cx, place, room, credential)
+    }
+
+    fn with(
+        cx: &Context,
+        place: RepositoryUrl,
+        room: EngineRoom,
+        credential: Credential<'_>,
+    ) -> Result<Self, Failure> {
+        let storage = opening::open(cx, &room, &place, Purpose::Write)?;
+        let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
+        let repository = repository::open(&room.environment, &storage, credential, &monitor)?;
+        monitor.finish();
+        Ok(Self {
+            repository,
+            place,
+            room,
+        })
+    }
+
     /// Opens it for reading, as it is or as it was at a moment.
     pub(crate) fn open_at(
         cx: &Context,
@@ -144,6 +181,8 @@ enum Shown {
 pub(crate) enum Whose {
     /// Those of the repository that the settings name.
     This,
+    /// The same, but for what this machine has itself.
+    Owner,
     /// Those of the other one; its password has flags, too.
     Other(Sources),
 }
@@ -155,7 +194,8 @@ impl Door<'_> {
             Shown::Present(storage) => Arc::clone(storage),
             Shown::Earlier(storage) => Arc::<AsOf>::clone(storage) as Arc<dyn Storage>,
         };
-        if repository::is_enrolled(self.environment, &storage)? {
+        let asks_owner = matches!(self.whose, Whose::Owner);
+        if !asks_owner && repository::is_enrolled(self.environment, &storage)? {
             return Ok(self.with(Credential::Device)?);
         }
         if let Some(text) = self.secret(RECOVERY_KEY)? {
@@ -185,7 +225,7 @@ impl Door<'_> {
 
     fn secret(&self, kind: Kind) -> Result<Option<Zeroizing<String>>, Failure> {
         match &self.whose {
-            Whose::This => self.cx.secret(kind),
+            Whose::This | Whose::Owner => self.cx.secret(kind),
             Whose::Other(flags) => self.cx.secret_of_the_other(kind, flags),
         }
     }
@@ -204,7 +244,7 @@ impl Door<'_> {
             return Err(no_credential(&self.whose));
         };
         let question = match self.whose {
-            Whose::This => "password or recovery key: ",
+            Whose::This | Whose::Owner => "password or recovery key: ",
             Whose::Other(_) => "password or recovery key of the other repository: ",
         };
         let mut left = TRIES;
@@ -228,12 +268,17 @@ impl Door<'_> {
 /// What to say where nobody can be asked.
 fn no_credential(whose: &Whose) -> Failure {
     let (which, flags, variable) = match whose {
-        Whose::This => ("this repository", "--password", "OWNKEY"),
+        Whose::This | Whose::Owner => ("this repository", "--password", "OWNKEY"),
         Whose::Other(_) => ("the other repository", "--to-password", "OWNKEY_TO"),
     };
     Failure::new(
         Class::WrongCredential,
-        format!("this machine has no key of {which}, and no password was given"),
+        match whose {
+            Whose::Owner => {
+                "only its owner may do this, and neither password nor recovery key was given".to_owned()
+            }
+            _ => format!("this machine has no key of {which}, and no password was given"),
+        },
     )
     .hint(format!(
         "give it with {flags}-file, {flags}-command or {variable}_PASSWORD, or run this on a terminal"
@@ -248,7 +293,7 @@ fn recovery_key(text: &Zeroizing<String>) -> Result<RecoveryKey, Failure> {
     Ok(parsed.key)
 }
 
-fn unreadable(noun: &str, error: RecoveryKeyError) -> Failure {
+pub(crate) fn unreadable(noun: &str, error: RecoveryKeyError) -> Failure {
     Failure::new(
         Class::WrongCredential,
         format!("the {noun} cannot be read as one"),

@@ -116,12 +116,14 @@ pub enum SlotError {
     Random(#[from] RandomFailed),
 }
 
-/// Why typed characters are not a recovery key (or a kit secret). Positions count typed symbols from 0.
+/// Why typed characters are not a recovery key, a kit secret or a code. Positions count typed symbols from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecoveryKeyError {
-    /// Not 28 symbols.
-    #[error("expected 28 characters in 7 groups of 4, found {found}")]
+    /// Another number of symbols.
+    #[error("expected {wanted} characters, found {found}")]
     Length {
+        /// How many it should be.
+        wanted: usize,
         /// How many were typed, spaces and hyphens left out.
         found: usize,
     },
@@ -132,6 +134,6 @@ pub enum RecoveryKeyError {
         position: usize,
     },
     /// More than one character is wrong.
-    #[error("more than one character is wrong; compare it with the paper again")]
+    #[error("more than one character is wrong; compare it with the original again")]
     TooManyMistakes,
 }

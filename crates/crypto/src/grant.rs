@@ -10,7 +10,7 @@ use crate::error::{OpenError, SealError};
 use crate::header::{OpenWays, SealWay};
 use crate::hedge::Hedge;
 use crate::identity::{Identity, PublicIdentity};
-use crate::ids::{DeviceId, Epoch, ObjectHash, RepoId, grant_object_name};
+use crate::ids::{DeviceId, Epoch, ObjectHash, RepoId, grant_label};
 use crate::kem::{Purpose, ReadKemPublic};
 use crate::keys::{DedupKey, LogKey, ReadKey};
 use crate::label::{Class, Label};
@@ -92,7 +92,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Seals the grant for `to`, to be stored as [`grant_object_name`].
+    /// Seals the grant for `to`, to be stored under its [`grant_label`] and its hash.
     ///
     /// # Errors
     /// [`SealError`].
@@ -103,7 +103,7 @@ impl Grant {
         by: &Identity,
         hedge: &Hedge,
     ) -> Result<Sealed, SealError> {
-        let name = grant_object_name(&to.grant_name(repo), self.epoch);
+        let name = grant_label(&to.grant_name(repo), self.epoch);
         let label = Label {
             class: Class::Grant,
             repo: *repo,
@@ -221,7 +221,7 @@ impl UncheckedGrant {
         epoch: Epoch,
         me: &Identity,
     ) -> Result<Self, OpenError> {
-        let name = grant_object_name(&me.public().grant_name(repo), epoch);
+        let name = grant_label(&me.public().grant_name(repo), epoch);
         let label = Label {
             class: Class::Grant,
             repo: *repo,

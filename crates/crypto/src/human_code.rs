@@ -1,7 +1,8 @@
-//! Secrets that people copy from paper: Crockford base32 with two check symbols (docs/format.md §7).
+//! Secrets that people copy from paper or from a screen: Crockford base32 with two check symbols (docs/format.md §7).
 //!
-//! Twenty-six symbols and a Reed–Solomon check over GF(32) = GF(2)[x]/(x^5 + x^2 + 1), α = 2. It promises that any one
-//! wrong symbol is corrected, wherever it stands. More are refused, or lead to a key that the slot's commitment refuses.
+//! Symbols and a Reed–Solomon check over GF(32) = GF(2)[x]/(x^5 + x^2 + 1), α = 2: at most 31 symbols, here 28 for keys and 10
+//! for codes. It promises that any one wrong symbol is corrected, wherever it stands. More are refused, or lead to a key
+//! that a commitment refuses.
 
 use crate::error::RecoveryKeyError;
 use zeroize::Zeroizing;
@@ -14,7 +15,7 @@ const GROUP: usize = 4;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// Symbols read back from what was typed.
+/// A key read back from what was typed.
 pub(crate) struct Read {
     pub(crate) bytes: Zeroizing<[u8; DATA_BYTES]>,
     pub(crate) corrected: Option<usize>,
@@ -22,9 +23,14 @@ pub(crate) struct Read {
 
 /// Writes 130 bits (the top 6 of the 136 are left out) as 7 groups of 4.
 pub(crate) fn write(bytes: &[u8; DATA_BYTES]) -> Zeroizing<String> {
-    let symbols = with_check(&to_symbols(bytes));
-    let mut text = Zeroizing::new(String::with_capacity(SYMBOLS.saturating_add(7)));
-    for (i, group) in symbols.chunks(GROUP).enumerate() {
+    write_symbols::<SYMBOLS>(to_symbols(bytes).as_slice(), GROUP)
+}
+
+/// Writes data symbols and their check, in groups with hyphens.
+pub(crate) fn write_symbols<const N: usize>(data: &[u8], group: usize) -> Zeroizing<String> {
+    let symbols = with_check::<N>(data);
+    let mut text = Zeroizing::new(String::with_capacity(N.saturating_mul(2)));
+    for (i, group) in symbols.chunks(group).enumerate() {
         if i > 0 {
             text.push('-');
         }
@@ -38,9 +44,21 @@ pub(crate) fn write(bytes: &[u8; DATA_BYTES]) -> Zeroizing<String> {
     text
 }
 
-/// Reads 28 symbols; spaces and hyphens do not count, case does not matter, O is 0, I and L are 1.
+/// Reads a key's 28 symbols.
 pub(crate) fn read(typed: &str) -> Result<Read, RecoveryKeyError> {
-    let mut symbols = Zeroizing::new([0u8; SYMBOLS]);
+    let (symbols, corrected) = read_symbols::<SYMBOLS>(typed)?;
+    Ok(Read {
+        bytes: from_symbols(&symbols),
+        corrected,
+    })
+}
+
+/// Symbols that were typed, check and all, and which of them was wrong.
+pub(crate) type Symbols<const N: usize> = (Zeroizing<[u8; N]>, Option<usize>);
+
+/// Reads N symbols; spaces and hyphens do not count, case does not matter, O is 0, I and L are 1.
+pub(crate) fn read_symbols<const N: usize>(typed: &str) -> Result<Symbols<N>, RecoveryKeyError> {
+    let mut symbols = Zeroizing::new([0u8; N]);
     let mut found = 0usize;
     let mut foreign = None;
     for character in typed
@@ -56,18 +74,15 @@ pub(crate) fn read(typed: &str) -> Result<Read, RecoveryKeyError> {
         }
         found = found.saturating_add(1);
     }
-    if found != SYMBOLS {
-        return Err(RecoveryKeyError::Length { found });
+    if found != N {
+        return Err(RecoveryKeyError::Length { wanted: N, found });
     }
     let corrected = correct(&mut symbols)?;
     // A character of no key counts as the one wrong symbol, even if it happened to stand for 0.
     if foreign.is_some() && corrected.is_some() && foreign != corrected {
         return Err(RecoveryKeyError::TooManyMistakes);
     }
-    Ok(Read {
-        bytes: from_symbols(&symbols),
-        corrected: corrected.or(foreign),
-    })
+    Ok((symbols, corrected.or(foreign)))
 }
 
 fn is_hyphen(character: char) -> bool {
@@ -109,7 +124,7 @@ fn evaluate(symbols: &[u8], power: usize) -> u8 {
 }
 
 /// Appends the remainder of data·x² by (x − α)(x − α²) = x² + (α + α²)x + α³.
-fn with_check(data: &[u8; DATA_SYMBOLS]) -> Zeroizing<[u8; SYMBOLS]> {
+fn with_check<const N: usize>(data: &[u8]) -> Zeroizing<[u8; N]> {
     let (mut high, mut low) = (0u8, 0u8);
     for &symbol in data {
         let lead = high ^ symbol;
@@ -118,7 +133,7 @@ fn with_check(data: &[u8; DATA_SYMBOLS]) -> Zeroizing<[u8; SYMBOLS]> {
             times_alpha_to(lead, 3),
         );
     }
-    let mut symbols = Zeroizing::new([0u8; SYMBOLS]);
+    let mut symbols = Zeroizing::new([0u8; N]);
     for (place, &symbol) in symbols.iter_mut().zip(data.iter().chain([&high, &low])) {
         *place = symbol;
     }
@@ -126,7 +141,7 @@ fn with_check(data: &[u8; DATA_SYMBOLS]) -> Zeroizing<[u8; SYMBOLS]> {
 }
 
 /// An error e at x^p leaves the syndromes eα^p and eα^2p: their quotient is α^p, and p its logarithm.
-fn correct(symbols: &mut [u8; SYMBOLS]) -> Result<Option<usize>, RecoveryKeyError> {
+fn correct<const N: usize>(symbols: &mut [u8; N]) -> Result<Option<usize>, RecoveryKeyError> {
     let (first, second) = (evaluate(symbols, 1), evaluate(symbols, 2));
     if first == 0 && second == 0 {
         return Ok(None);
@@ -135,12 +150,15 @@ fn correct(symbols: &mut [u8; SYMBOLS]) -> Result<Option<usize>, RecoveryKeyErro
     if first == 0 || second == 0 {
         return Err(many);
     }
-    let power = (0..SYMBOLS)
+    let power = (0..N)
         .find(|&p| times_alpha_to(first, p) == second)
         .ok_or(many)?;
     // α has order 31: dividing by α^p is multiplying by α^(31 − p).
     let error = times_alpha_to(first, 31usize.saturating_sub(power));
-    let position = (SYMBOLS - 1).checked_sub(power).ok_or(many)?;
+    let position = N
+        .checked_sub(1)
+        .and_then(|last| last.checked_sub(power))
+        .ok_or(many)?;
     *symbols.get_mut(position).ok_or(many)? ^= error;
     Ok(Some(position))
 }
@@ -300,12 +318,24 @@ mod tests {
         let good = String::from_utf8(plain(&write(&sample()))).unwrap();
         assert_eq!(
             read(&good[1..]).err(),
-            Some(RecoveryKeyError::Length { found: 27 })
+            Some(RecoveryKeyError::Length {
+                wanted: 28,
+                found: 27
+            })
         );
         assert_eq!(
             read(&format!("{good}{good}")).err(),
-            Some(RecoveryKeyError::Length { found: 56 })
+            Some(RecoveryKeyError::Length {
+                wanted: 28,
+                found: 56
+            })
         );
-        assert_eq!(read("").err(), Some(RecoveryKeyError::Length { found: 0 }));
+        assert_eq!(
+            read("").err(),
+            Some(RecoveryKeyError::Length {
+                wanted: 28,
+                found: 0
+            })
+        );
     }
 }

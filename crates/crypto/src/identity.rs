@@ -184,6 +184,23 @@ impl PublicIdentity {
         bytes
     }
 
+    /// Six numbers below 2,048, 66 bits, for two people or two screens to compare: they name these keys in this
+    /// repository. As many bits cannot be matched on purpose, since every try costs a pair of keys.
+    #[must_use]
+    pub fn words(&self, repo: &RepoId) -> [u16; 6] {
+        let mut hasher = blake3::Hasher::new();
+        hasher
+            .update(b"ownkey/1 words")
+            .update(repo.as_bytes())
+            .update(&self.to_bytes());
+        let mut reader = hasher.finalize_xof();
+        [(); 6].map(|()| {
+            let mut pair = [0; 2];
+            reader.fill(&mut pair);
+            u16::from_le_bytes(pair) & 0x7ff
+        })
+    }
+
     /// Whether this identity signed `bytes` as what `signed` says.
     ///
     /// # Errors

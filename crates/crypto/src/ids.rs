@@ -84,6 +84,10 @@ id! {
     /// Where an identity's grants lie; found by who holds its seed, linked to no log (docs/format.md §4).
     GrantName, 16
 }
+id! {
+    /// Where a request to be enrolled lies; found by who knows its code (docs/format.md §16).
+    RequestName, 16
+}
 
 fn parse_hex(hex: &[u8], out: &mut [u8]) -> Result<(), BadHex> {
     let (pairs, rest) = hex.as_chunks::<2>();
@@ -198,9 +202,15 @@ pub fn log_name(device: &DeviceId, seq: u64) -> String {
     format!("log/{device}/{seq:016x}")
 }
 
-/// The name of a grant: `keys/<grant name>/<epoch, 8 hex>`.
+/// The name of a request to be enrolled: `keys/request/<32 hex>`.
 #[must_use]
-pub fn grant_object_name(grant: &GrantName, epoch: Epoch) -> String {
+pub fn request_label(request: &RequestName) -> String {
+    format!("keys/request/{request}")
+}
+
+/// The logical name of a grant, mixed into its key and its signature: `keys/<grant name>/<epoch, 8 hex>`.
+#[must_use]
+pub fn grant_label(grant: &GrantName, epoch: Epoch) -> String {
     format!("keys/{grant}/{:08x}", epoch.get())
 }
 

@@ -27,6 +27,8 @@ pub enum Class {
     History = 8,
     /// The folded state of a log.
     Fold = 9,
+    /// A machine's wish to be enrolled.
+    Request = 10,
 }
 
 impl Class {
@@ -41,6 +43,7 @@ impl Class {
             7 => Self::Body,
             8 => Self::History,
             9 => Self::Fold,
+            10 => Self::Request,
             _ => return None,
         })
     }

@@ -88,6 +88,7 @@ mod padding;
 mod password;
 mod random;
 mod recovery_key;
+mod request;
 mod sealed;
 mod secret;
 mod slot;
@@ -102,8 +103,8 @@ pub use header::{HEADER_LEN, MAX_HEADER_LEN, peek_epoch};
 pub use hedge::Hedge;
 pub use identity::{Identity, IdentitySeed, LocalStateKey, PublicIdentity, Signature, Signed};
 pub use ids::{
-    BadHex, ChunkId, DeviceId, Epoch, GrantName, ObjectHash, ObjectHasher, RepoId,
-    grant_object_name, log_name, object_hash, roster_label,
+    BadHex, ChunkId, DeviceId, Epoch, GrantName, ObjectHash, ObjectHasher, RepoId, RequestName,
+    grant_label, log_name, object_hash, request_label, roster_label,
 };
 pub use kem::ReadKemPublic;
 pub use keys::{DedupKey, LogKey, ReadKey};
@@ -116,5 +117,6 @@ pub use padding::{padme, single_class, small_session_class};
 pub use password::{KdfCost, Password};
 pub use random::{OsRandom, Random, RandomFailed};
 pub use recovery_key::{KitSecret, Parsed, RecoveryKey};
+pub use request::{EnrolmentCode, Request, RequestKey};
 pub use sealed::{Opened, Sealed, Unverified};
 pub use slot::{Slot, SlotContent, SlotKind};

@@ -147,7 +147,10 @@ mod tests {
             .to_groups();
         assert_eq!(
             RecoveryKey::parse(&kit).err(),
-            Some(RecoveryKeyError::Length { found: 31 })
+            Some(RecoveryKeyError::Length {
+                wanted: 28,
+                found: 31
+            })
         );
         let key = RecoveryKey(Zeroizing::new([3; DATA_BYTES])).to_groups();
         assert_eq!(

@@ -68,7 +68,7 @@ pub enum Error {
     SealSlot(#[source] SlotError),
     /// The identity is right but the storage has no grant that opens for it.
     #[error(
-        "this identity has no key grant in the repository: it was removed, or the storage hides the grant"
+        "no key grant of this repository opens for this identity: it was not let in yet, or it was removed, or the storage hides the grant"
     )]
     NoGrant,
     /// An object does not open, or is not what its place says.
@@ -131,6 +131,18 @@ pub enum Error {
     /// A file of the state folder was changed by someone else.
     #[error("{} was not written by this device: it was damaged or tampered with", .0.display())]
     StateTampered(PathBuf),
+    /// Other admins change the roster at the same time.
+    #[error("another admin is changing who has access at the same moment; nothing was lost")]
+    Contended,
+    /// No request to be enrolled under this code.
+    #[error("no machine asks to be enrolled in this repository with that code")]
+    NoRequest,
+    /// An identity that was removed wants to come back.
+    #[error("that machine was removed from this repository, and its old keys stay out")]
+    RemovedBefore,
+    /// This machine has a key that opens the repository.
+    #[error("this machine is enrolled in the repository at {0} already")]
+    AlreadyEnrolled(String),
     /// Another run holds the lock.
     #[error("another ownkey is writing to this repository from this machine")]
     Locked,
@@ -278,9 +290,11 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::NoRepository(_) => Class::NoRepository,
-            Self::WrongCredential { .. } | Self::NotEnrolled(_) | Self::NoGrant => {
-                Class::WrongCredential
-            }
+            Self::WrongCredential { .. }
+            | Self::NotEnrolled(_)
+            | Self::NoGrant
+            | Self::NoRequest
+            | Self::RemovedBefore => Class::WrongCredential,
             Self::Damage { .. } | Self::Header(HeaderError::Damaged) | Self::Slot { .. } => {
                 Class::Damage
             }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ownkey_crypto::{
-    Capabilities, DeviceId, Epoch, Grant, Hedge, Identity, IdentitySeed, LogKeys, NameKeys, Random,
-    ReaderKeys, RepoId, WriterKeys,
+    Capabilities, DeviceId, Epoch, Grant, Hedge, Identity, IdentitySeed, LogKeys, NameKeys,
+    ObjectHash, Random, ReaderKeys, RepoId, WriterKeys,
 };
 
 use crate::error::{Error, Result};
@@ -21,14 +21,20 @@ struct EpochKeys {
 /// All keys, and the identity that holds them.
 pub(crate) struct Keyring {
     pub(crate) repo: RepoId,
-    pub(crate) identity: Identity,
-    pub(crate) hedge: Hedge,
+    pub(crate) holder: Arc<Holder>,
     pub(crate) names: NameKeys,
     pub(crate) capabilities: Capabilities,
-    random: Arc<dyn Random>,
     writer: WriterKeys,
     epochs: BTreeMap<Epoch, EpochKeys>,
-    current: Epoch,
+    granted: GrantVersion,
+}
+
+/// Which of the grants of one identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GrantVersion {
+    pub(crate) epoch: Epoch,
+    /// Of all its bytes.
+    pub(crate) hash: ObjectHash,
 }
 
 /// Who opens, and with which source of salts.
@@ -39,13 +45,13 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    pub(crate) fn new(seed: &IdentitySeed, random: Arc<dyn Random>) -> Self {
+    pub(crate) fn new(seed: &IdentitySeed, random: Arc<dyn Random>) -> Arc<Self> {
         let hedge = Hedge::new(seed, Arc::clone(&random));
-        Self {
+        Arc::new(Self {
             identity: Identity::from_seed(seed),
             hedge,
             random,
-        }
+        })
     }
 }
 
@@ -53,8 +59,8 @@ impl Keyring {
     /// Walks from the granted epoch back to the first.
     pub(crate) fn unlock(
         repo: RepoId,
-        holder: Holder,
-        grant: &Grant,
+        holder: Arc<Holder>,
+        (version, grant): (ObjectHash, &Grant),
         roster: &Roster,
     ) -> Result<Self> {
         let mut epochs = BTreeMap::new();
@@ -78,20 +84,21 @@ impl Keyring {
         epochs.insert(epoch, keys);
         Ok(Self {
             repo,
-            identity: holder.identity,
-            hedge: holder.hedge,
-            random: holder.random,
+            holder,
             names: NameKeys::new(&grant.dedup, &repo),
             capabilities: grant.capabilities,
             writer,
             epochs,
-            current: grant.epoch,
+            granted: GrantVersion {
+                epoch: grant.epoch,
+                hash: version,
+            },
         })
     }
 
     /// The device id of the identity that holds these keys.
     pub(crate) fn me(&self) -> DeviceId {
-        self.names.device_id(self.identity.public())
+        self.names.device_id(self.holder.identity.public())
     }
 
     pub(crate) fn log(&self, epoch: Epoch) -> Result<&LogKeys> {
@@ -102,7 +109,7 @@ impl Keyring {
     }
 
     pub(crate) fn current_log(&self) -> Result<&LogKeys> {
-        self.log(self.current)
+        self.log(self.granted.epoch)
     }
 
     /// Keys that read; an error for a device that may only write.
@@ -115,13 +122,13 @@ impl Keyring {
         self.epochs.values().all(|keys| keys.reader.is_some())
     }
 
-    /// The epoch of the grant that was opened.
-    pub(crate) fn granted(&self) -> Epoch {
-        self.current
+    /// The grant that was opened.
+    pub(crate) fn granted(&self) -> GrantVersion {
+        self.granted
     }
 
     pub(crate) fn random(&self) -> &dyn Random {
-        self.random.as_ref()
+        self.holder.random.as_ref()
     }
 
     pub(crate) fn writer(&self) -> &WriterKeys {

@@ -2,6 +2,7 @@
 //! to that core, and has none.
 
 pub use ownkey_crypto::{
-    Capabilities, KdfCost, KitSecret, ObjectHash, OsRandom, Parsed, Password, Random, RandomFailed,
-    RecoveryKey, RecoveryKeyError, RepoId, object_hash,
+    Capabilities, DeviceId, EnrolmentCode, Epoch, KdfCost, KitSecret, ObjectHash, OsRandom, Parsed,
+    Password, Random, RandomFailed, RecoveryKey, RecoveryKeyError, RepoId, Request, SlotKind,
+    object_hash,
 };

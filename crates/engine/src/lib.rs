@@ -3,6 +3,7 @@
 //! The engine is threads and bounded channels over an async storage; `io` is the only
 //! place where the two meet. It never prints, reads no environment and has no clock.
 
+pub mod access;
 pub mod backup;
 mod buffers;
 pub mod check;
@@ -44,4 +45,5 @@ pub use compress::{Compression, FrameCompressor};
 pub use error::{Class, Error, Lie, Result};
 pub use index::Index;
 pub use log_state::Condemned;
+pub use roster::news::{abilities, sentence};
 pub use roster::{Member, Roster};

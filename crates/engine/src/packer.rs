@@ -179,7 +179,7 @@ impl<'m> Packer<'m> {
     fn store(&self, kind: PackKind, pack: OpenPack, padding: PackPadding) -> Result<()> {
         let held = pack.bytes;
         let ended = |stored| self.shelf.ended(held, stored);
-        let (keys, hedge) = (self.keys.writer(), &self.keys.hedge);
+        let (keys, hedge) = (self.keys.writer(), &self.keys.holder.hedge);
         let input = PackInput {
             kind,
             padding,

@@ -72,7 +72,7 @@ pub(crate) fn keep(
             known.raise(name, created);
         }
     }
-    let mut due = names(repository, needs);
+    let mut due = names(repository, needs, monitor);
     due.retain(|name| known.until(name) < Some(until));
     let outcomes = repository.io.extend_retention(&due, target);
     let mut failures: Vec<(&ObjectName, StorageError)> = Vec::new();
@@ -107,7 +107,7 @@ pub(crate) fn keep(
 /// Until when everything is locked that this run has created, if the storage locks at creation: the
 /// newest entry tells for all, less the time since the run began.
 fn locked_at_creation(repository: &Repository, since: SystemTime) -> Option<SystemTime> {
-    let newest = repository.pin()?;
+    let newest = repository.newest()?;
     let name = layout::log_entry(&newest.device, newest.at.seq);
     let Retention::Until(until) = repository.io.retention(&name).ok()? else {
         return None;
@@ -117,12 +117,21 @@ fn locked_at_creation(repository: &Repository, since: SystemTime) -> Option<Syst
 }
 
 /// Everything a reader of the newest snapshot opens.
-fn names(repository: &Repository, needs: &Needs<'_>) -> Vec<ObjectName> {
+fn names(repository: &Repository, needs: &Needs<'_>, monitor: &dyn Monitor) -> Vec<ObjectName> {
     let roster = &repository.roster;
     let mut names = vec![layout::header()];
     for member in roster.members().filter(|member| member.removed.is_none()) {
-        let grants = member.public.grant_name(&repository.id());
-        names.push(layout::grant(&grants, roster.current_epoch()));
+        let grants = layout::grants(&member.public.grant_name(&repository.id()));
+        match repository.io.list(&grants) {
+            Ok(listed) => names.extend(listed.into_iter().map(|grant| grant.name)),
+            Err(error) => monitor.problem(&Problem {
+                path: PathBuf::from(grants.as_str()),
+                message: format!(
+                    "the keys of {:?} could not be locked: {error}",
+                    member.label
+                ),
+            }),
+        }
         names.extend(member.slots.iter().map(layout::slot));
     }
     names.extend(

@@ -225,7 +225,7 @@ pub fn stored(repository: &Repository) -> Result<BTreeMap<ObjectClass, Stored>> 
     for listed in repository.io.list(&Prefix::all())? {
         let class = match Object::parse(&listed.name) {
             Some(Object::Header) => ObjectClass::Header,
-            Some(Object::Slot(_) | Object::Grant(..)) => ObjectClass::Keys,
+            Some(Object::Slot(_) | Object::Grant(..) | Object::Request(_)) => ObjectClass::Keys,
             Some(Object::RosterEntry(..)) => ObjectClass::Roster,
             Some(Object::LogEntry(..)) => ObjectClass::Log,
             Some(Object::Segment(_)) => ObjectClass::Index,

@@ -1,9 +1,11 @@
 //! The commands: one file each. This one lists them, grouped by task, and calls the right one.
 
+mod access;
 mod backup;
 mod check;
 mod completions;
 mod copy;
+mod device;
 mod diff;
 mod dump;
 mod find;
@@ -14,8 +16,10 @@ mod key;
 mod ls;
 mod man;
 mod mirror;
+mod recovery;
 mod requests;
 mod restore;
+mod rotate;
 mod second;
 mod setup;
 mod snapshots;
@@ -72,9 +76,19 @@ pub(crate) enum Command {
     /// What the storage allows
     #[command(subcommand)]
     Storage(storage::StorageCommand),
-    /// Who can open the repository
+    /// The machines that have a key of the repository
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
+    /// What opens the repository; change the password
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// The ways back for when every machine is gone
+    #[command(subcommand)]
+    Recovery(recovery::RecoveryCommand),
+    /// Begin new keys, which nobody has who was removed
+    Rotate,
+    /// Who and what can open the repository, since when, and by which way
+    Access,
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Write the manual pages into a folder
@@ -95,7 +109,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ),
     ("Trust, but check", &["check", "storage"]),
     ("Keep two", &["copy", "mirror"]),
-    ("Keys", &["key"]),
+    ("Keys", &["access", "device", "key", "recovery", "rotate"]),
     ("This program", &["help", "version", "completions", "man"]),
 ];
 
@@ -146,7 +160,11 @@ fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
         Command::Restore(args) => restore::run(cx, args),
         Command::Snapshots(args) => snapshots::run(cx, args),
         Command::Storage(command) => storage::run(cx, command),
+        Command::Device(command) => device::run(cx, command),
         Command::Key(command) => key::run(cx, command),
+        Command::Recovery(command) => recovery::run(cx, command),
+        Command::Rotate => rotate::run(cx),
+        Command::Access => access::run(cx),
         Command::Completions(_) | Command::Man(_) | Command::Version | Command::Help(_) => {
             Ok(Class::Ok)
         }

@@ -3,10 +3,12 @@
 //! It holds the recovery key, so whoever reads it can read the backups. It is made once, when the
 //! repository is made, as text and as one printable page.
 
+mod handing;
 mod html;
 mod qr;
 mod text;
 
+pub(crate) use handing::{KitFiles, kit_of};
 pub(crate) use html::page;
 pub(crate) use text::{command_lines, text};
 

@@ -99,6 +99,11 @@ impl Ui {
         self.verbosity
     }
 
+    /// Several lines, the empty ones too.
+    pub(crate) fn lines(&self, text: &str) -> Result<(), Failure> {
+        text.split('\n').try_for_each(|line| self.line(line))
+    }
+
     /// A result for people; nothing with `--json`.
     pub(crate) fn line(&self, text: &str) -> Result<(), Failure> {
         if self.format != Format::Text {

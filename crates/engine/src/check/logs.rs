@@ -146,12 +146,25 @@ impl Check<'_> {
     }
 
     fn grant(&mut self, member: &Member) -> Result<()> {
-        let of = member.public.grant_name(&self.repository.id());
-        let name = layout::grant(&of, self.repository.roster.current_epoch());
-        if self.repository.io.find(&name)?.is_none() {
-            let message = format!("{name}, the keys of {:?}, is missing", member.label);
-            self.finding(Finding::damage(message));
+        let folder = layout::grants(&member.public.grant_name(&self.repository.id()));
+        let current = self.repository.roster.current_epoch();
+        for listed in self.repository.io.list(&folder)? {
+            if let Some(Object::Grant(_, epoch, hash)) = Object::parse(&listed.name)
+                && epoch == current
+                && self
+                    .repository
+                    .io
+                    .find(&listed.name)?
+                    .is_some_and(|bytes| object_hash(&bytes) == hash)
+            {
+                return Ok(());
+            }
         }
+        let message = format!(
+            "the keys of {:?}, below {folder}, are missing",
+            member.label
+        );
+        self.finding(Finding::damage(message));
         Ok(())
     }
 }

@@ -111,6 +111,7 @@ pub(crate) fn wrong_with(object: &Object, bytes: &[u8]) -> Option<&'static str> 
         // Its length and bytes are those it is named after.
         Object::Slot(_) => return None,
         Object::Grant(..) => Sealing::Grant,
+        Object::Request(_) => Sealing::Request,
         Object::RosterEntry(..) => Sealing::Roster,
         Object::LogEntry(..) => Sealing::Log,
         Object::Segment(_) => Sealing::Segment,

@@ -1,6 +1,8 @@
 //! Names of objects (docs/format.md §2).
 
-use ownkey_crypto::{DeviceId, Epoch, GrantName, ObjectHash, PackKind};
+use ownkey_crypto::{
+    DeviceId, Epoch, GrantName, ObjectHash, PackKind, RequestName, grant_label, request_label,
+};
 use ownkey_storage::{ObjectName, Prefix};
 
 use super::entry::PackName;
@@ -19,7 +21,7 @@ pub fn header() -> ObjectName {
     name("ownkey".to_owned())
 }
 
-/// All slots and grants.
+/// All slots, grants and requests.
 pub fn keys() -> Prefix {
     prefix("keys/")
 }
@@ -39,9 +41,14 @@ pub fn grants(of: &GrantName) -> Prefix {
     prefix(&format!("keys/{of}/"))
 }
 
-/// The grant of one identity in one epoch.
-pub fn grant(of: &GrantName, epoch: Epoch) -> ObjectName {
-    name(format!("keys/{of}/{:08x}", epoch.get()))
+/// A grant of one identity for one epoch.
+pub fn grant(of: &GrantName, epoch: Epoch, hash: &ObjectHash) -> ObjectName {
+    name(format!("{}-{hash}", grant_label(of, epoch)))
+}
+
+/// A machine's request to be enrolled.
+pub fn request(of: &RequestName) -> ObjectName {
+    name(request_label(of))
 }
 
 /// The whole roster.
@@ -105,8 +112,10 @@ pub enum Object {
     Header,
     /// A slot.
     Slot(ObjectHash),
-    /// A grant.
-    Grant(GrantName, Epoch),
+    /// A grant: whose, for which epoch, and its hash.
+    Grant(GrantName, Epoch, ObjectHash),
+    /// A request to be enrolled.
+    Request(RequestName),
     /// A roster entry: its number and hash.
     RosterEntry(u32, ObjectHash),
     /// A log entry.
@@ -124,10 +133,15 @@ impl Object {
         let object = match parts.as_slice() {
             ["ownkey"] => Self::Header,
             ["keys", "slot", hash] => Self::Slot(ObjectHash::parse(hash).ok()?),
-            ["keys", who, epoch] => Self::Grant(
-                GrantName::parse(who).ok()?,
-                Epoch::new(hex(epoch, 8)? as u32)?,
-            ),
+            ["keys", "request", of] => Self::Request(RequestName::parse(of).ok()?),
+            ["keys", who, grant] => {
+                let (epoch, hash) = grant.split_once('-')?;
+                Self::Grant(
+                    GrantName::parse(who).ok()?,
+                    Epoch::new(hex(epoch, 8)? as u32)?,
+                    ObjectHash::parse(hash).ok()?,
+                )
+            }
             ["roster", entry] => {
                 let (n, hash) = entry.split_once('-')?;
                 Self::RosterEntry(hex(n, 8)? as u32, ObjectHash::parse(hash).ok()?)
@@ -156,9 +170,12 @@ impl Object {
     /// The hash of its bytes, of objects that are named by it.
     pub const fn hash(&self) -> Option<ObjectHash> {
         match self {
-            Self::Slot(hash) | Self::RosterEntry(_, hash) | Self::Segment(hash) => Some(*hash),
+            Self::Slot(hash)
+            | Self::Grant(_, _, hash)
+            | Self::RosterEntry(_, hash)
+            | Self::Segment(hash) => Some(*hash),
             Self::Pack(pack) => Some(pack.hash),
-            Self::Header | Self::Grant(..) | Self::LogEntry(..) => None,
+            Self::Header | Self::Request(_) | Self::LogEntry(..) => None,
         }
     }
 
@@ -167,7 +184,8 @@ impl Object {
         match self {
             Self::Header => header(),
             Self::Slot(hash) => slot(hash),
-            Self::Grant(of, epoch) => grant(of, *epoch),
+            Self::Grant(of, epoch, hash) => grant(of, *epoch, hash),
+            Self::Request(of) => request(of),
             Self::RosterEntry(n, hash) => roster_entry(*n, hash),
             Self::LogEntry(device, seq) => log_entry(device, *seq),
             Self::Segment(hash) => segment(hash),
@@ -203,7 +221,8 @@ mod tests {
         for name in [
             header(),
             slot(&hash),
-            grant(&GrantName::from_bytes([1; 16]), Epoch::FIRST),
+            grant(&GrantName::from_bytes([1; 16]), Epoch::FIRST, &hash),
+            request(&RequestName::from_bytes([2; 16])),
             roster_entry(7, &hash),
             log_entry(&device, u64::MAX),
             segment(&hash),

@@ -132,7 +132,7 @@ impl Appender<'_> {
         let seal_record = |record| {
             self.keys
                 .writer()
-                .seal_body(&name, &cbor::encode(record), &self.keys.hedge)
+                .seal_body(&name, &cbor::encode(record), &self.keys.holder.hedge)
         };
         let entry = LogEntry {
             device: me,
@@ -158,8 +158,8 @@ impl Appender<'_> {
         let sealed = self.keys.current_log()?.seal_log(
             &name,
             &cbor::encode(&entry),
-            &self.keys.identity,
-            &self.keys.hedge,
+            &self.keys.holder.identity,
+            &self.keys.holder.hedge,
         )?;
         let hash = object_hash(sealed.as_bytes());
         Ok((LogPosition { seq, hash }, entry, sealed))
@@ -177,10 +177,10 @@ impl Appender<'_> {
         let fold = log
             .state
             .fold(&|at| EntryRef { device: me, at }, log.last_fold);
-        let sealed = self
-            .keys
-            .writer()
-            .seal_fold(name, &cbor::encode(&fold), &self.keys.hedge)?;
+        let sealed =
+            self.keys
+                .writer()
+                .seal_fold(name, &cbor::encode(&fold), &self.keys.holder.hedge)?;
         Ok(Some(sealed.into_bytes()))
     }
 }

@@ -15,13 +15,14 @@ use crate::format::FormatError;
 use crate::format::cbor::{Reader, Record, Writer};
 use crate::format::entry::{Fold, LogPosition, RosterPosition};
 use crate::format::layout;
+use crate::keyring::GrantVersion;
 use crate::log_state::LogState;
 use crate::roster::Roster;
 
-/// The logs as of one roster, and under which epoch's grant they were read.
+/// The logs as of one roster, and under which grant they were read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct KnownLogs {
-    pub(crate) epoch: Option<Epoch>,
+    pub(crate) grant: Option<GrantVersion>,
     pub(crate) roster: Option<RosterPosition>,
     logs: BTreeMap<DeviceId, DeviceLog>,
 }
@@ -30,9 +31,9 @@ pub(crate) struct KnownLogs {
 const DEVICES: usize = 1 << 16;
 
 impl KnownLogs {
-    pub(crate) fn of(epoch: Epoch, roster: &Roster, logs: &Logs) -> Self {
+    pub(crate) fn of(grant: GrantVersion, roster: &Roster, logs: &Logs) -> Self {
         Self {
-            epoch: Some(epoch),
+            grant: Some(grant),
             roster: Some(roster.position()),
             logs: logs.logs.clone(),
         }
@@ -75,8 +76,10 @@ impl Record for KnownLogs {
     fn write(&self, to: &mut Writer) {
         let logs: Vec<(&DeviceId, &DeviceLog)> = self.logs.iter().collect();
         to.map(|f| {
-            f.put_some(0, self.epoch.as_ref(), |w, epoch| {
-                w.unsigned(u64::from(epoch.get()));
+            f.put_some(0, self.grant.as_ref(), |w, grant| {
+                w.tuple(2);
+                w.unsigned(u64::from(grant.epoch.get()));
+                w.bytes(grant.hash.as_bytes());
             });
             f.put_some(1, self.roster.as_ref(), |w, roster| {
                 w.tuple(2);
@@ -100,7 +103,13 @@ impl Record for KnownLogs {
         from.map(|m| {
             let logs = |r: &mut Reader<'_>| r.array(DEVICES, read_log);
             Ok(Self {
-                epoch: m.optional(0, |r| Epoch::new(r.narrow()?).ok_or_else(|| r.malformed()))?,
+                grant: m.optional(0, |r| {
+                    r.tuple(2)?;
+                    Ok(GrantVersion {
+                        epoch: Epoch::new(r.narrow()?).ok_or_else(|| r.malformed())?,
+                        hash: ObjectHash::from_bytes(r.array_of_bytes()?),
+                    })
+                })?,
                 roster: m.optional(1, |r| {
                     r.tuple(2)?;
                     Ok(RosterPosition {

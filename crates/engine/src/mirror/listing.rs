@@ -86,7 +86,7 @@ impl Listing {
         };
         match object {
             Object::Pack(_) | Object::Segment(_) => self.data.push(listed),
-            Object::Slot(_) | Object::Grant(..) => self.keys.push(listed),
+            Object::Slot(_) | Object::Grant(..) | Object::Request(_) => self.keys.push(listed),
             Object::RosterEntry(..) => self.roster.push(listed),
             Object::LogEntry(device, seq) => {
                 self.logs.entry(device).or_default().insert(seq, listed);

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use ownkey_crypto::{
-    Capabilities, DedupKey, Epoch, Grant, Identity, IdentitySeed, KdfCost, KitSecret, LogKey,
-    LogKeys, NameKeys, ObjectHash, Password, ReadKey, ReaderKeys, RecoveryKey, RepoId, Sealed,
-    Signed, Slot, SlotContent,
+    Capabilities, DedupKey, Epoch, Grant, Identity, IdentitySeed, LogKey, LogKeys, NameKeys,
+    ReadKey, ReaderKeys, RecoveryKey, RepoId, Signed, SlotContent,
 };
 use ownkey_storage::Storage;
 
-use super::Repository;
 use super::open::open_new;
+use super::way::{PasswordWay, Way};
+use super::{Repository, put};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::format::entry::Event;
@@ -30,16 +30,6 @@ pub struct Founding<'a> {
     pub device_label: String,
     /// A password to open it with elsewhere.
     pub password: Option<PasswordWay<'a>>,
-}
-
-/// A password and what it costs to try one.
-pub struct PasswordWay<'a> {
-    /// The password.
-    pub password: &'a Password,
-    /// Argon2id's cost.
-    pub cost: KdfCost,
-    /// A secret printed in the kit that is needed besides.
-    pub kit: Option<&'a KitSecret>,
 }
 
 /// A new repository and the recovery key that its kit must show.
@@ -106,7 +96,7 @@ struct Founder<'e> {
     environment: &'e Environment,
     time: Timestamp,
     seed: IdentitySeed,
-    holder: Holder,
+    holder: Arc<Holder>,
     recovery_key: RecoveryKey,
     /// Seeds of the recovery identities: the recovery key's, then the password's if there is one.
     ways_back: Vec<SlotContent>,
@@ -165,13 +155,15 @@ impl<'e> Founder<'e> {
         let names = NameKeys::new(&self.dedup, &self.repo);
         let Holder {
             identity, hedge, ..
-        } = &self.holder;
+        } = &*self.holder;
         let me = names.device_id(identity.public());
         let mut last =
-            put_roster_entry(io, 0, keys.seal_roster(0, &self.genesis, identity, hedge)?)?;
+            put::roster_entry(io, 0, keys.seal_roster(0, &self.genesis, identity, hedge)?)?;
         let mut newest = 0;
         for (n, way) in (1u32..).zip(&self.ways_back) {
-            let slot = put_slot(io, self.seal_slot(n, way, founding)?)?;
+            let random = self.environment.random.as_ref();
+            let sealed = self.way(n, founding).seal(way, &self.repo, random)?;
+            let slot = put::slot(io, sealed)?;
             let device = names.device_id(Identity::from_seed(&way.seed).public());
             let change = Change::Slot {
                 device,
@@ -185,7 +177,7 @@ impl<'e> Founder<'e> {
                 time: self.time,
                 change,
             };
-            last = put_roster_entry(
+            last = put::roster_entry(
                 io,
                 n,
                 keys.seal_roster(n, &cbor::encode(&entry), identity, hedge)?,
@@ -209,31 +201,17 @@ impl<'e> Founder<'e> {
             .map(|way| Identity::from_seed(&way.seed).public().clone());
         for to in std::iter::once(identity.public().clone()).chain(ways_back) {
             let sealed = grant.seal(&to, &self.repo, identity, hedge)?;
-            io.create(
-                &layout::grant(&to.grant_name(&self.repo), Epoch::FIRST),
-                Outgoing::Object(sealed),
-            )?;
+            put::grant(io, &to.grant_name(&self.repo), Epoch::FIRST, sealed)?;
         }
         Ok(self.recovery_key)
     }
 
     /// The first way back is the recovery key, the second the password.
-    fn seal_slot(&self, n: u32, content: &SlotContent, founding: &Founding<'_>) -> Result<Sealed> {
-        let random = self.environment.random.as_ref();
-        let sealed = match founding.password.as_ref().filter(|_| n > 1) {
-            None => Slot::seal_recovery_key(content, &self.repo, &self.recovery_key, random),
-            Some(PasswordWay {
-                password,
-                cost,
-                kit: None,
-            }) => Slot::seal_password(content, &self.repo, password, *cost, random),
-            Some(PasswordWay {
-                password,
-                cost,
-                kit: Some(kit),
-            }) => Slot::seal_password_kit(content, &self.repo, (password, kit), *cost, random),
-        };
-        sealed.map_err(Error::SealSlot)
+    fn way<'f>(&'f self, n: u32, founding: &'f Founding<'_>) -> Way<'f> {
+        match founding.password.filter(|_| n > 1) {
+            Some(password) => Way::Password(password),
+            None => Way::RecoveryKey(&self.recovery_key),
+        }
     }
 }
 
@@ -256,16 +234,4 @@ fn introduce(
             .map(|way| introduced(&Identity::from_seed(&way.seed), Role::Recovery, &way.label)),
     );
     identities
-}
-
-fn put_roster_entry(io: &Io, n: u32, sealed: Sealed) -> Result<ObjectHash> {
-    let hash = sealed.hash();
-    io.create(&layout::roster_entry(n, &hash), Outgoing::Object(sealed))?;
-    Ok(hash)
-}
-
-fn put_slot(io: &Io, sealed: Sealed) -> Result<ObjectHash> {
-    let hash = sealed.hash();
-    io.create(&layout::slot(&hash), Outgoing::Slot(sealed))?;
-    Ok(hash)
 }

@@ -4,7 +4,9 @@
 
 mod found;
 mod open;
-mod unlock;
+pub(crate) mod put;
+pub(crate) mod unlock;
+mod way;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -26,10 +28,11 @@ use crate::roster::Roster;
 use crate::roster::load::{self, Shown};
 use crate::state::{State, Tips, file};
 
-pub use found::{Founded, Founding, PasswordWay, init};
+pub use found::{Founded, Founding, init};
 pub(crate) use open::read_header;
 pub use open::{is_enrolled, open, open_earlier};
 pub use unlock::Credential;
+pub use way::{PasswordWay, Way};
 
 /// A repository whose keys are in memory.
 pub struct Repository {
@@ -126,13 +129,23 @@ impl Repository {
         }
     }
 
-    /// The newest entry of the own log; what a kit pins.
-    pub fn pin(&self) -> Option<EntryRef> {
+    /// The newest entry of the own log.
+    pub fn newest(&self) -> Option<EntryRef> {
         let at = self.logs.of(&self.me)?.tip?;
         Some(EntryRef {
             device: self.me,
             at,
         })
+    }
+
+    /// An entry that every later state must extend, for a kit: the newest of the own log, or of the longest.
+    pub fn pin(&self) -> Option<EntryRef> {
+        let longest = || {
+            let tips = self.logs.tips().into_iter();
+            let (device, at) = tips.max_by_key(|(_, at)| at.seq)?;
+            Some(EntryRef { device, at })
+        };
+        self.newest().or_else(longest)
     }
 
     /// Confirmed snapshots that were not forgotten, oldest first.
@@ -277,16 +290,36 @@ impl Repository {
         self.look(&self.io.clone(), monitor)
     }
 
+    /// Reads what every log has grown by.
+    pub(crate) fn refresh_logs(&mut self) -> Result<()> {
+        let (io, keys) = (self.io.clone(), Arc::clone(&self.keys));
+        self.logs.refresh(LogReader {
+            io: &io,
+            keys: &keys,
+            roster: &self.roster,
+        })?;
+        self.remember()
+    }
+
+    /// Reads the roster, as it is now.
+    pub(crate) fn reread_roster(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        self.look_at_roster(&self.io.clone(), monitor)?;
+        self.remember()
+    }
+
     fn look_at_roster(&mut self, io: &Io, monitor: &dyn Monitor) -> Result<Seen> {
         let shown = load::list(io, monitor)?;
         if shown == self.shown {
             return Ok(Seen::Same);
         }
-        let fresh = unlock::roster_again(&self.io, &self.keys, &shown, monitor)?;
+        let (fresh, newer) = unlock::roster_again(&self.io, &self.keys, &shown, monitor)?;
         open::must_extend(&fresh, &self.roster.position())?;
         // Who was removed writes nothing more: others are about to cut its log.
         if fresh.standing(&self.me).is_none() {
             return Err(Error::NoGrant);
+        }
+        if let Some(keys) = newer {
+            self.keys = Arc::new(keys);
         }
         self.roster = fresh;
         self.shown = shown;
@@ -311,7 +344,12 @@ impl Repository {
         self.state.store_tips(&self.state_key, &who, &tips)?;
         self.remembered = Some(tips);
         let known = KnownLogs::of(self.keys.granted(), &self.roster, &self.logs);
-        let name = self.keys.identity.public().grant_name(&self.keys.repo);
+        let name = self
+            .keys
+            .holder
+            .identity
+            .public()
+            .grant_name(&self.keys.repo);
         file::write_authentic(
             &self.state.logs_path(&name),
             &self.state_key,

@@ -23,6 +23,7 @@ use crate::keyring::Holder;
 use crate::log::{KnownLogs, LogReader, Logs};
 use crate::monitor::Monitor;
 use crate::roster::Roster;
+use crate::roster::news::sentence;
 use crate::state::{State, file, pin_location, pinned};
 
 /// Whether this machine has a key of the repository in `storage`.
@@ -128,7 +129,9 @@ impl Opening<'_> {
             true => known_logs(&state.logs_path(&grants), &state_key),
             false => KnownLogs::default(),
         };
-        let grant = known.epoch.map(|epoch| layout::grant(&grants, epoch));
+        let grant = known
+            .grant
+            .map(|known| layout::grant(&grants, known.epoch, &known.hash));
         let head = (header == Header::Expected).then(layout::header);
         let first = head.into_iter().chain(grant).chain(known.names());
         let io = self.io.ahead(first, [layout::roster()]);
@@ -140,7 +143,7 @@ impl Opening<'_> {
             roster,
             shown,
             newer_epoch,
-        } = unlock::keys(&io, repo, holder, known.epoch, monitor)?;
+        } = unlock::keys(&io, repo, holder, known.grant, monitor)?;
         let me = keys.me();
         let remembered = match now {
             true => state.load_tips(&state_key, &me.to_string())?,
@@ -148,6 +151,11 @@ impl Opening<'_> {
         };
         if let Some(tips) = &remembered {
             must_extend(&roster, &tips.roster)?;
+            for entry in roster.changes_after(tips.roster.n) {
+                if let Some(news) = sentence(&roster, entry).filter(|_| entry.signer != me) {
+                    monitor.note(&format!("new since this machine last looked: {news}"));
+                }
+            }
         }
         let reader = LogReader {
             io: &io,

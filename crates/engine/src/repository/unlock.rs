@@ -1,9 +1,12 @@
 //! From a credential to an identity, and from an identity to the keys.
 
+use std::cmp::Reverse;
+use std::sync::Arc;
+
 use ownkey_crypto::{
-    Capabilities, Epoch, Grant, GrantClaim, Identity, IdentitySeed, KitSecret, ObjectHash,
-    Password, PublicIdentity, RecoveryKey, RepoId, Slot, SlotContent, SlotError, SlotKind,
-    UncheckedGrant,
+    Capabilities, DeviceId, Grant, GrantClaim, Identity, IdentitySeed, KitSecret, ObjectHash,
+    OpenError, Password, PublicIdentity, RecoveryKey, RepoId, Slot, SlotContent, SlotError,
+    SlotKind, UncheckedGrant, object_hash,
 };
 use ownkey_storage::Location;
 
@@ -11,10 +14,10 @@ use crate::error::{Class, Error, Lie, Result};
 use crate::format::entry::RosterPosition;
 use crate::format::layout::{self, Object};
 use crate::io::Io;
-use crate::keyring::{Holder, Keyring};
+use crate::keyring::{GrantVersion, Holder, Keyring};
 use crate::monitor::Monitor;
 use crate::roster::Roster;
-use crate::roster::load::{self, Shown, Verifier};
+use crate::roster::load::{self, Loaded, Shown, Verifier};
 use crate::state::State;
 
 /// What opens a repository.
@@ -107,47 +110,42 @@ pub(super) struct Unlocked {
     pub(super) newer_epoch: bool,
 }
 
-/// The keys of an identity, and the roster that vouches for them. `known` is the epoch of its newest
-/// grant as far as this machine knows; the roster tells whether there is a newer one.
+/// The keys of an identity, and the roster that vouches for them. `known` is its newest grant as far
+/// as this machine knows; the roster tells whether there is a newer one.
 pub(super) fn keys(
     io: &Io,
     repo: RepoId,
-    holder: Holder,
-    known: Option<Epoch>,
+    holder: Arc<Holder>,
+    known: Option<GrantVersion>,
     monitor: &dyn Monitor,
 ) -> Result<Unlocked> {
     let shown = load::list(io, monitor)?;
-    let under = |unchecked: &UncheckedGrant| {
-        let roster_keys = unchecked.roster_keys();
-        let verifier = Verifier {
-            repo,
-            keys: &roster_keys,
-            id_of: &|identity: &PublicIdentity| unchecked.device_id(identity),
-        };
-        load::load(io, &verifier, &shown, monitor)
+    let search = Search {
+        io,
+        repo,
+        me: &holder.identity,
+        shown: &shown,
+        monitor,
     };
-    let mut unchecked = match known.map(|epoch| grant_of(io, &repo, &holder.identity, epoch)) {
-        Some(Ok(grant)) => grant,
-        Some(Err(error)) if error.class() != Class::Damage => return Err(error),
-        // Perhaps there is another one.
-        _ => newest_grant(io, &repo, &holder.identity)?,
+    let Found {
+        hash,
+        grant,
+        me,
+        loaded,
+    } = match known.map(|version| search.under(version)) {
+        Some(Ok(found)) if !found.loaded.newer_epoch => found,
+        Some(Err(error)) if !may_have_another(&error) => return Err(error),
+        _ => search.newest()?,
     };
-    let mut loaded = under(&unchecked)?;
-    if loaded.newer_epoch && known.is_some() {
-        unchecked = newest_grant(io, &repo, &holder.identity)?;
-        loaded = under(&unchecked)?;
-    }
     if loaded.newer_epoch {
         monitor.note(
             "the roster has entries this identity cannot read: it was removed, or the storage hides its newest key grant",
         );
     }
-    let me = unchecked.device_id(holder.identity.public());
-    let grant = checked(unchecked, &loaded.roster)?;
     if loaded.roster.standing(&me).is_none() {
         return Err(Error::NoGrant);
     }
-    let keys = Keyring::unlock(repo, holder, &grant, &loaded.roster)?;
+    let keys = Keyring::unlock(repo, holder, (hash, &grant), &loaded.roster)?;
     Ok(Unlocked {
         keys,
         roster: loaded.roster,
@@ -156,30 +154,126 @@ pub(super) fn keys(
     })
 }
 
-fn grant_of(io: &Io, repo: &RepoId, me: &Identity, epoch: Epoch) -> Result<UncheckedGrant> {
-    let name = layout::grant(&me.public().grant_name(repo), epoch);
-    let bytes = io.get(&name)?;
-    UncheckedGrant::open(&bytes, repo, epoch, me).map_err(|source| Error::Object { name, source })
+/// The search for the grant that is in force.
+///
+/// A grant is stored before the roster entry that begins its epoch. So there may be grants of an epoch
+/// that never began, because who was about to begin it crashed, or lost a race against another
+/// admin; and anybody who writes to the storage can add what is no grant at all. The one in force is the
+/// newest under whose keys the roster reads back to the repository's first entry.
+struct Search<'a> {
+    io: &'a Io,
+    repo: RepoId,
+    me: &'a Identity,
+    shown: &'a Shown,
+    monitor: &'a dyn Monitor,
 }
 
-/// The newest grant under our name that opens; others may be older, or not ours at all.
-fn newest_grant(io: &Io, repo: &RepoId, me: &Identity) -> Result<UncheckedGrant> {
-    let name = me.public().grant_name(repo);
-    let mut epochs: Vec<Epoch> = Vec::new();
-    for object in io.list(&layout::grants(&name))? {
-        if let Some(Object::Grant(_, epoch)) = Object::parse(&object.name) {
-            epochs.push(epoch);
+/// A grant that was made by an admin of the roster that its keys read.
+struct Found {
+    hash: ObjectHash,
+    grant: Grant,
+    me: DeviceId,
+    loaded: Loaded,
+}
+
+/// Most grants of one identity that are tried; more than there are epochs in a life.
+const GRANTS_TRIED: usize = 1_024;
+
+impl Search<'_> {
+    fn newest(&self) -> Result<Found> {
+        let name = self.me.public().grant_name(&self.repo);
+        let mut versions: Vec<GrantVersion> = self
+            .io
+            .list(&layout::grants(&name))?
+            .iter()
+            .filter_map(|listed| match Object::parse(&listed.name)? {
+                Object::Grant(_, epoch, hash) => Some(GrantVersion { epoch, hash }),
+                _ => None,
+            })
+            .collect();
+        versions.sort_unstable_by_key(|version| Reverse(version.epoch));
+        versions.truncate(GRANTS_TRIED);
+        let mut failure = Error::NoGrant;
+        for same_epoch in versions.chunk_by(|a, b| a.epoch == b.epoch) {
+            let mut found: Vec<Found> = Vec::new();
+            for version in same_epoch {
+                match self.under(*version) {
+                    Ok(one) => found.push(one),
+                    Err(error) if may_have_another(&error) => {
+                        // What is wrong with the newest says most.
+                        if matches!(failure, Error::NoGrant) {
+                            failure = error;
+                        }
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            // Two admins began the same epoch, and neither could take it back: all take the same one.
+            let first = found
+                .into_iter()
+                .min_by_key(|found| found.loaded.roster.begun());
+            if let Some(found) = first {
+                return Ok(found);
+            }
         }
+        Err(failure)
     }
-    epochs.sort_unstable();
-    let mut failure = Error::NoGrant;
-    for epoch in epochs.into_iter().rev() {
-        match grant_of(io, repo, me, epoch) {
-            Err(object @ Error::Object { .. }) => failure = object,
-            outcome => return outcome,
+
+    /// One grant, and the roster under its keys.
+    fn under(&self, version: GrantVersion) -> Result<Found> {
+        let unchecked = grant_of(self.io, &self.repo, self.me, version)?;
+        let roster_keys = unchecked.roster_keys();
+        let verifier = Verifier {
+            repo: self.repo,
+            keys: &roster_keys,
+            id_of: &|identity: &PublicIdentity| unchecked.device_id(identity),
+        };
+        let loaded = load::load(self.io, &verifier, self.shown, self.monitor)?;
+        if loaded.roster.current_epoch() != version.epoch {
+            return Err(Error::NoGrant);
         }
+        Ok(Found {
+            hash: version.hash,
+            me: unchecked.device_id(self.me.public()),
+            grant: checked(unchecked, &loaded.roster)?,
+            loaded,
+        })
     }
-    Err(failure)
+}
+
+/// Whether what is wrong is this grant only.
+fn may_have_another(error: &Error) -> bool {
+    let not_ours = matches!(
+        error,
+        Error::NoGrant | Error::Lie(Lie::NotGenesis | Lie::NotByAdmin(_))
+    );
+    not_ours || error.class() == Class::Damage
+}
+
+fn grant_of(
+    io: &Io,
+    repo: &RepoId,
+    me: &Identity,
+    version: GrantVersion,
+) -> Result<UncheckedGrant> {
+    let name = layout::grant(&me.public().grant_name(repo), version.epoch, &version.hash);
+    let bytes = io.get(&name)?;
+    let opened = match object_hash(&bytes) == version.hash {
+        true => UncheckedGrant::open(&bytes, repo, version.epoch, me),
+        false => Err(OpenError::NotAuthentic),
+    };
+    opened.map_err(|source| Error::Object { name, source })
+}
+
+/// The grant that was opened before, once more: for an admin, who gives its keys to others.
+pub(crate) fn own_grant(io: &Io, keyring: &Keyring, roster: &Roster) -> Result<Grant> {
+    let unchecked = grant_of(
+        io,
+        &keyring.repo,
+        &keyring.holder.identity,
+        keyring.granted(),
+    )?;
+    checked(unchecked, roster)
 }
 
 fn checked(unchecked: UncheckedGrant, roster: &Roster) -> Result<Grant> {
@@ -195,13 +289,14 @@ fn checked(unchecked: UncheckedGrant, roster: &Roster) -> Result<Grant> {
         .map_err(|_| Lie::NotByAdmin("the key grant of this identity".to_owned()).into())
 }
 
-/// The roster as the storage shows it now, to keys that are unlocked already.
+/// The roster as the storage shows it now, to keys that are unlocked already; and newer keys, if an
+/// epoch has begun since and this identity was granted it.
 pub(super) fn roster_again(
     io: &Io,
     keyring: &Keyring,
     shown: &Shown,
     monitor: &dyn Monitor,
-) -> Result<Roster> {
+) -> Result<(Roster, Option<Keyring>)> {
     let keys = keyring.current_log()?.roster_keys();
     let id_of = |identity: &PublicIdentity| keyring.names.device_id(identity);
     let loaded = load::load(
@@ -214,8 +309,26 @@ pub(super) fn roster_again(
         shown,
         monitor,
     )?;
+    if !loaded.newer_epoch {
+        return Ok((loaded.roster, None));
+    }
+    let search = Search {
+        io,
+        repo: keyring.repo,
+        me: &keyring.holder.identity,
+        shown,
+        monitor,
+    };
+    let Found {
+        hash,
+        grant,
+        loaded,
+        ..
+    } = search.newest()?;
     if loaded.newer_epoch {
         return Err(Error::NoGrant);
     }
-    Ok(loaded.roster)
+    let holder = Arc::clone(&keyring.holder);
+    let newer = Keyring::unlock(keyring.repo, holder, (hash, &grant), &loaded.roster)?;
+    Ok((loaded.roster, Some(newer)))
 }

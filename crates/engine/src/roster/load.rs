@@ -83,14 +83,18 @@ pub(crate) fn load(
         }
         Ok(())
     })?;
-    let newer_epoch = by_epoch
-        .last_key_value()
-        .is_some_and(|(epoch, _)| *epoch > newest);
+    let unreadable = by_epoch
+        .iter()
+        .filter(|(epoch, _)| **epoch > newest)
+        .flat_map(|(_, entries)| entries)
+        .map(|(n, ..)| *n)
+        .max();
     let opened = open_all(verifier, by_epoch, monitor)?;
     let roster = build(verifier, opened, monitor)?;
     Ok(Loaded {
+        // What lost the race for a number that others have followed begins nothing.
+        newer_epoch: unreadable.is_some_and(|n| n > roster.position().n),
         roster,
-        newer_epoch,
     })
 }
 

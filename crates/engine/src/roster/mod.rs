@@ -4,6 +4,7 @@
 //! verifying them is in [`load`].
 
 pub(crate) mod load;
+pub(crate) mod news;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +12,7 @@ use ownkey_crypto::{Capabilities, DeviceId, Epoch, ObjectHash, PublicIdentity};
 
 use crate::format::entry::{LogPosition, RosterPosition};
 use crate::format::roster::{Change, Genesis, Introduced, Role, RosterEntry};
+use crate::format::time::Timestamp;
 
 /// An identity of the repository.
 #[derive(Debug, Clone)]
@@ -48,6 +50,10 @@ pub(crate) struct EpochStart {
 pub struct Roster {
     members: BTreeMap<DeviceId, Member>,
     chain: Vec<ObjectHash>,
+    /// The entries after the first, as they were followed.
+    entries: Vec<RosterEntry>,
+    /// When the repository was made.
+    founded: Timestamp,
     epochs: BTreeMap<Epoch, EpochStart>,
     accepted: BTreeMap<DeviceId, LogPosition>,
     format_level: u32,
@@ -72,6 +78,8 @@ impl Roster {
         let mut roster = Self {
             members: BTreeMap::new(),
             chain: vec![hash],
+            entries: Vec::new(),
+            founded: genesis.time,
             epochs: [(Epoch::FIRST, start)].into(),
             accepted: BTreeMap::new(),
             format_level: genesis.format_level,
@@ -107,7 +115,13 @@ impl Roster {
             entry.n as usize == self.chain.len() && self.chain.last() == Some(&entry.previous);
         let within_rights = match &entry.change {
             // A stolen admin laptop must not be able to evict its owner.
-            Change::Remove(device) => {
+            Change::Remove(device)
+            | Change::Capabilities { device, .. }
+            | Change::Slot {
+                device,
+                added: false,
+                ..
+            } => {
                 signer.role == Role::Recovery
                     || self
                         .members
@@ -128,6 +142,7 @@ impl Roster {
         id_of: &dyn Fn(&PublicIdentity) -> DeviceId,
     ) {
         self.chain.push(hash);
+        self.entries.push(entry.clone());
         match &entry.change {
             Change::AddIdentity(identity) => self.add(identity, id_of(&identity.public)),
             Change::Remove(device) => self.remove(device, entry.n),
@@ -232,7 +247,26 @@ impl Roster {
         }
     }
 
-    /// Every entry that is followed, from the first.
+    /// When the repository was made, by its founder's clock.
+    pub fn founded(&self) -> Timestamp {
+        self.founded
+    }
+
+    /// What has changed since entry `n`, in order.
+    pub fn changes_after(&self, n: u32) -> impl Iterator<Item = &RosterEntry> {
+        self.entries.iter().skip(n as usize)
+    }
+
+    /// When a member was added, by the clock of who added it.
+    pub fn added(&self, member: &Member) -> Timestamp {
+        let adds = |entry: &&RosterEntry| matches!(&entry.change, Change::AddIdentity(identity) if identity.public == member.public);
+        self.entries
+            .iter()
+            .find(adds)
+            .map_or(self.founded, |entry| entry.time)
+    }
+
+    /// Numbers and hashes of every entry that is followed, from the first.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (u32, ObjectHash)> {
         (0u32..).zip(self.chain.iter().copied())
     }
@@ -247,6 +281,12 @@ impl Roster {
         self.epochs
             .last_key_value()
             .map_or(Epoch::FIRST, |(epoch, _)| *epoch)
+    }
+
+    /// Number and hash of the entry that began the epoch in force.
+    pub(crate) fn begun(&self) -> Option<(u32, ObjectHash)> {
+        let n = self.epochs.last_key_value()?.1.n;
+        Some((n, *self.chain.get(n as usize)?))
     }
 
     pub(crate) fn epoch_start(&self, epoch: Epoch) -> Option<&EpochStart> {

@@ -76,6 +76,17 @@ impl State {
         file::create_private(&self.key_path(), &bytes)
     }
 
+    /// Puts an identity aside that opens nothing any more, and makes room for another.
+    pub(crate) fn set_aside_device_key(&self) -> Result<()> {
+        let path = self.key_path();
+        let aside = (0u32..)
+            .map(|nth| self.folder.join(format!("device-key.old-{nth}")))
+            .find(|aside| !aside.exists());
+        let Some(aside) = aside else { return Ok(()) };
+        std::fs::rename(&path, &aside).map_err(Error::local("put aside", &path))?;
+        file::sync_parent(&path)
+    }
+
     /// One run at a time writes to a repository from this machine.
     ///
     /// Waits a moment, not for another run: a program that starts a child holds its locks twice

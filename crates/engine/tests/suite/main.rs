@@ -1,5 +1,6 @@
 //! The engine through its public face, over storages in memory and real trees of files.
 
+mod access;
 mod as_of;
 mod attacks;
 mod backup;

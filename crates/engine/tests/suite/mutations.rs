@@ -185,7 +185,10 @@ fn renamed(name: &ObjectName, bytes: &[u8]) -> ObjectName {
         Some("data" | "meta") => format!("{}{}/{hash}", &text[..5], &hash[..2]),
         Some("index") => format!("index/{hash}"),
         Some("roster") => format!("{}{hash}", &text[.."roster/00000000-".len()]),
-        Some("keys") if text.starts_with("keys/slot/") => format!("keys/slot/{hash}"),
+        Some("keys") => match text.rsplit_once('-') {
+            Some((grant, _)) => format!("{grant}-{hash}"),
+            None => format!("keys/slot/{hash}"),
+        },
         _ => text.to_owned(),
     };
     ObjectName::new(new).unwrap()

@@ -59,7 +59,7 @@ impl Session<'_> {
         let keys = &self.repository.keys;
         let sealed = keys
             .writer()
-            .seal_segment(&segment::encode(packs), &keys.hedge)?;
+            .seal_segment(&segment::encode(packs), &keys.holder.hedge)?;
         let length = sealed.len() as u64;
         self.stored_bytes += length;
         self.monitor.count(Figure::BytesUploaded, length);

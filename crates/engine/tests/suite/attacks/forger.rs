@@ -9,8 +9,8 @@ use std::sync::Arc;
 use ownkey_crypto::{
     Capabilities, ChunkType, Codec, DeviceId, Epoch, FrameInput, Grant, Hedge, Identity,
     IdentitySeed, LogKeys, NameKeys, ObjectHash, PackInput, PackKind, PackPadding, PublicIdentity,
-    ReaderKeys, RecoveryKey, RepoId, SealedPack, Slot, UncheckedGrant, WriterKeys,
-    grant_object_name, log_name, object_hash, roster_label, seal_pack,
+    ReaderKeys, RecoveryKey, RepoId, SealedPack, Slot, UncheckedGrant, WriterKeys, log_name,
+    object_hash, roster_label, seal_pack,
 };
 use ownkey_engine::format::entry::{LogPosition, PackName};
 use ownkey_engine::format::layout;
@@ -88,7 +88,8 @@ impl Forger {
         );
         let folder = format!("keys/{}/", identity.public().grant_name(&repo));
         let name = names_under(storage, &folder).pop().expect("a grant");
-        let epoch = u32::from_str_radix(&name.as_str()[folder.len()..], 16).expect("an epoch");
+        let epoch = &name.as_str()[folder.len()..folder.len() + 8];
+        let epoch = u32::from_str_radix(epoch, 16).expect("an epoch");
         let epoch = Epoch::new(epoch).expect("an epoch");
         let grant = UncheckedGrant::open(&get(storage, &name), &repo, epoch, &identity)
             .expect("a grant that opens");
@@ -254,8 +255,8 @@ impl Forger {
         let sealed = grant
             .seal(to, &self.repo, &self.identity, &self.hedge)
             .expect("a sealed grant");
-        let name = grant_object_name(&to.grant_name(&self.repo), grant.epoch);
-        self.put(&ObjectName::new(name).expect("a name"), sealed.into_bytes());
+        let name = layout::grant(&to.grant_name(&self.repo), grant.epoch, &sealed.hash());
+        self.put(&name, sealed.into_bytes());
     }
 
     pub(crate) fn remove(&self, device: &DeviceId) {

@@ -1,14 +1,15 @@
-//! `ownkey key list`
+//! `ownkey key`: what opens the repository, and the password of it.
+
+mod passwd;
 
 use clap::Subcommand;
-use ownkey_engine::Member;
+use ownkey_engine::abilities;
 use ownkey_engine::format::roster::Role;
 use serde_json::json;
 
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
-use crate::keys::Capabilities;
 use crate::session::Session;
 use crate::ui::table::{Align, Table};
 
@@ -17,12 +18,15 @@ use crate::ui::table::{Align, Table};
 pub(crate) enum KeyCommand {
     /// List the devices and ways back that can open the repository
     List,
+    /// Change the password: the old one opens nothing that is written afterwards
+    Passwd(passwd::PasswdArgs),
 }
 
 /// Does it.
 pub(crate) fn run(cx: &Context, command: &KeyCommand) -> Result<Class, Failure> {
     match command {
         KeyCommand::List => list(cx),
+        KeyCommand::Passwd(args) => passwd::run(cx, args),
     }
 }
 
@@ -46,7 +50,7 @@ fn list(cx: &Context) -> Result<Class, Failure> {
             Role::Recovery => "way back",
         };
         let id = member.id.to_string();
-        let may = abilities(member);
+        let may = abilities(member.capabilities);
         let mark = if member.id == me {
             " (in use here)"
         } else {
@@ -75,17 +79,4 @@ fn list(cx: &Context) -> Result<Class, Failure> {
         cx.ui.line(&line)?;
     }
     Ok(Class::Ok)
-}
-
-fn abilities(member: &Member) -> Vec<&'static str> {
-    [
-        (Capabilities::WRITE, "write"),
-        (Capabilities::READ, "read"),
-        (Capabilities::PRUNE, "prune"),
-        (Capabilities::ADMIN, "admin"),
-    ]
-    .into_iter()
-    .filter(|(capability, _)| member.capabilities.contain(*capability))
-    .map(|(_, word)| word)
-    .collect()
 }

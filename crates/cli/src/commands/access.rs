@@ -1,0 +1,136 @@
+//! `ownkey access`: who and what can open this repository.
+
+use ownkey_engine::access::slots_of;
+use ownkey_engine::format::roster::Role;
+use ownkey_engine::format::time::Timestamp;
+use ownkey_engine::repository::Repository;
+use ownkey_engine::{Member, abilities, sentence};
+use serde_json::json;
+
+use super::device::standing;
+use crate::clock;
+use crate::context::Context;
+use crate::exit::Class;
+use crate::failure::Failure;
+use crate::keys::SlotKind;
+use crate::session::Session;
+
+/// Tells it in the order in which a tired person asks.
+pub(crate) fn run(cx: &Context) -> Result<Class, Failure> {
+    let session = Session::open(cx)?;
+    let repository = &session.repository;
+    cx.ui
+        .line(&format!("{} can be opened by:", session.place))?;
+    for role in [Role::Device, Role::Recovery] {
+        for member in standing(repository, role) {
+            told(cx, repository, member, &by_which_way(repository, member)?)?;
+        }
+    }
+    cx.ui.lines(
+        "\nNobody and nothing else: the storage has no key, and there is no other way in.\n\
+         Whoever only reads leaves no trace here, so \"last seen\" is the last time that something was written.",
+    )?;
+    history(cx, repository)?;
+    Ok(Class::Ok)
+}
+
+fn told(cx: &Context, repository: &Repository, member: &Member, way: &str) -> Result<(), Failure> {
+    let noun = match member.role {
+        Role::Device => "device",
+        Role::Recovery => "way back",
+    };
+    let mark = match member.id == repository.me() {
+        true => ", which you are using now",
+        false => "",
+    };
+    let since = repository.roster().added(member);
+    let seen = last_seen(repository, member);
+    let may = abilities(member.capabilities);
+    cx.ui
+        .lines(&format!("\n  {noun} {:?}{mark}", member.label))?;
+    cx.ui.line(&format!("    opens it with: {way}"))?;
+    cx.ui
+        .line(&format!("    may:           {}", may.join(", ")))?;
+    cx.ui.line(&format!("    since:         {}", at(since)))?;
+    cx.ui.line(&format!(
+        "    last seen:     {}",
+        seen.map_or_else(|| "never".to_owned(), at)
+    ))?;
+    cx.ui.json(
+        "access",
+        json!({
+            "id": member.id.to_string(),
+            "kind": if member.role == Role::Device { "device" } else { "recovery" },
+            "name": member.label,
+            "way": way,
+            "capabilities": may,
+            "since": clock::rfc3339(since.seconds, since.nanoseconds),
+            "last_seen": seen.map(|seen| clock::rfc3339(seen.seconds, seen.nanoseconds)),
+            "current": member.id == repository.me(),
+        }),
+    )
+}
+
+fn at(time: Timestamp) -> String {
+    clock::local(time.seconds, time.nanoseconds)
+}
+
+fn by_which_way(repository: &Repository, member: &Member) -> Result<String, Failure> {
+    if member.role == Role::Device {
+        return Ok("the key file in its state folder; no password".to_owned());
+    }
+    let mut ways = Vec::new();
+    for slot in slots_of(repository)? {
+        if slot.device == member.id {
+            ways.push(match slot.kind {
+                Some(SlotKind::Password) => "a password",
+                Some(SlotKind::PasswordKit) => "a password together with the kit secret on paper",
+                Some(SlotKind::RecoveryKey) => "the recovery key on the kit",
+                Some(SlotKind::Contacts) => "recovery contacts together",
+                None => "nothing: its slot is missing or damaged in the storage",
+            });
+        }
+    }
+    Ok(match ways.is_empty() {
+        true => "nothing that is stored here".to_owned(),
+        false => ways.join("; or "),
+    })
+}
+
+/// The last time that it wrote: a backup, or a change of who has access.
+fn last_seen(repository: &Repository, member: &Member) -> Option<Timestamp> {
+    let backups = repository.snapshots().into_iter();
+    let backups = backups
+        .filter(|snapshot| snapshot.device == member.id)
+        .map(|snapshot| snapshot.record.started);
+    let changes = repository
+        .roster()
+        .changes_after(0)
+        .filter(|entry| entry.signer == member.id)
+        .map(|entry| entry.time);
+    backups.chain(changes).max()
+}
+
+/// What has changed since the repository was made.
+fn history(cx: &Context, repository: &Repository) -> Result<(), Failure> {
+    let roster = repository.roster();
+    cx.ui.lines(&format!(
+        "\nWhat has changed (keys of epoch {} are in use):\n\n  {}  the repository was made",
+        roster.current_epoch(),
+        at(roster.founded())
+    ))?;
+    for entry in roster.changes_after(0) {
+        if let Some(text) = sentence(roster, entry) {
+            cx.ui.line(&format!("  {}  {text}", at(entry.time)))?;
+            cx.ui.json(
+                "access_change",
+                json!({
+                    "n": entry.n,
+                    "time": clock::rfc3339(entry.time.seconds, entry.time.nanoseconds),
+                    "text": text,
+                }),
+            )?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! `ownkey device request`
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use ownkey_engine::access::{self, Asked};
+use ownkey_engine::repository::{self, Credential};
+use ownkey_engine::{Error, abilities};
+use ownkey_storage::Storage;
+use serde_json::json;
+
+use super::must_be_name;
+use crate::context::{Context, EngineRoom, host_name};
+use crate::exit::Class;
+use crate::failure::Failure;
+use crate::opening::{self, Purpose};
+use crate::phrase;
+use crate::ui::progress::{Progress, Work};
+
+/// How to ask.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RequestArgs {
+    /// What this machine should be called
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Do not wait until somebody has approved it
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// How often the storage is asked whether there is an answer.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// Asks, and waits for the answer.
+pub(super) fn run(cx: &Context, args: &RequestArgs) -> Result<Class, Failure> {
+    let name = args.name.clone().unwrap_or_else(host_name);
+    must_be_name(&name)?;
+    let place = cx.place()?;
+    let room = cx.engine()?;
+    let storage = opening::open(cx, &room, &place, Purpose::Write)?;
+    let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
+    let Asked { code, words } = access::ask(&room.environment, &storage, &name, &monitor)?;
+    monitor.finish();
+    let (code, words) = (code.to_groups(), phrase::of(&words));
+    cx.ui.json(
+        "device_request",
+        json!({ "name": name, "code": code.as_str(), "words": words }),
+    )?;
+    cx.ui.lines(&format!(
+        "{name} asks to be let into {place}.\n\n\
+         On a machine that is let in already, type:\n\n    ownkey device approve {}\n\n\
+         It will show six words. They must be these:\n\n    {words}\n",
+        code.as_str()
+    ))?;
+    cx.ui.flush()?;
+    if args.no_wait {
+        cx.ui
+            .remark("once it is approved, every command here works without a password")?;
+        return Ok(Class::Ok);
+    }
+    cx.ui.tell_person(
+        "waiting for the approval… (Ctrl-C stops the waiting, not the request: it can be approved later)",
+    );
+    wait(cx, &room, &storage)
+}
+
+fn wait(cx: &Context, room: &EngineRoom, storage: &Arc<dyn Storage>) -> Result<Class, Failure> {
+    loop {
+        let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
+        let opened = repository::open(&room.environment, storage, Credential::Device, &monitor);
+        monitor.finish();
+        match opened {
+            Ok(repository) => {
+                let me = repository.roster().member(&repository.me());
+                let may = me.map_or_else(Vec::new, |me| abilities(me.capabilities));
+                let name = me.map_or("", |me| &me.label);
+                cx.ui.line(&format!(
+                    "approved: {name} may {} here, without a password",
+                    may.join(", ")
+                ))?;
+                cx.ui.json(
+                    "device_approved",
+                    json!({ "id": repository.me().to_string(), "name": name, "capabilities": may }),
+                )?;
+                return Ok(Class::Ok);
+            }
+            Err(Error::NoGrant) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut left = PAUSE;
+        let step = Duration::from_millis(100);
+        while !left.is_zero() {
+            cx.interrupt.check()?;
+            thread::sleep(step);
+            left = left.saturating_sub(step);
+        }
+    }
+}

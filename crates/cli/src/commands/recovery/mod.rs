@@ -1,0 +1,28 @@
+//! `ownkey recovery`: the ways back for when every machine is gone.
+
+mod key;
+mod kit;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::exit::Class;
+use crate::failure::Failure;
+
+/// What to do with the ways back.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecoveryCommand {
+    /// The recovery key: make a new one, or try the one on paper
+    #[command(subcommand)]
+    Key(key::RecoveryKeyCommand),
+    /// Print the kit anew, as things are today; asks for the recovery key
+    Kit(kit::KitArgs),
+}
+
+/// Does it.
+pub(crate) fn run(cx: &Context, command: &RecoveryCommand) -> Result<Class, Failure> {
+    match command {
+        RecoveryCommand::Key(command) => key::run(cx, command),
+        RecoveryCommand::Kit(args) => kit::run(cx, args),
+    }
+}

@@ -1,0 +1,51 @@
+//! From what a user calls a device to the one that is meant.
+
+use ownkey_engine::{Member, Roster};
+
+use crate::failure::Failure;
+
+/// Whether those that were removed are meant too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Only who stands.
+    Standing,
+    /// Whoever ever was there.
+    Ever,
+}
+
+/// Shortest beginning of an id.
+const SHORTEST: usize = 4;
+
+/// The member with this name or this beginning of its id.
+pub(crate) fn find<'r>(
+    roster: &'r Roster,
+    called: &str,
+    wanted: Wanted,
+) -> Result<&'r Member, Failure> {
+    let candidates = || {
+        roster
+            .members()
+            .filter(|member| wanted == Wanted::Ever || member.removed.is_none())
+    };
+    let named: Vec<&Member> = candidates()
+        .filter(|member| member.label == called)
+        .collect();
+    let prefix = called.to_ascii_lowercase();
+    let found = match named.is_empty() && prefix.len() >= SHORTEST {
+        true => candidates()
+            .filter(|member| member.id.to_string().starts_with(&prefix))
+            .collect(),
+        false => named,
+    };
+    match found.as_slice() {
+        [one] => Ok(one),
+        [] => Err(
+            Failure::usage(format!("there is no device {called:?} in this repository"))
+                .hint("`ownkey device list` shows them"),
+        ),
+        several => Err(
+            Failure::usage(format!("{} devices are called {called:?}", several.len()))
+                .hint("give the beginning of its id, as `ownkey device list` shows it"),
+        ),
+    }
+}

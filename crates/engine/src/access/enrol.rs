@@ -1,0 +1,130 @@
+//! Enrolling a machine: it asks, and an admin's machine says yes.
+//!
+//! ```text
+//! new machine                              storage              a machine of an admin
+//! seed -> device key, code -> screen
+//! Request under the code          ->  keys/request/<name>
+//!                                                         <-    code typed, request opened
+//! six words  ==================  compared by a person  ==================  six words
+//!                                     AddIdentity, grant  <-
+//! next run opens the grant
+//! ```
+//!
+//! Who knows the code can have made the request; the words, which name the machine's keys *and* the repository, say that
+//! it was this machine, and say to this machine that it was this repository.
+
+use std::sync::Arc;
+
+use ownkey_crypto::{
+    Capabilities, DeviceId, EnrolmentCode, Identity, IdentitySeed, Request, RequestKey,
+};
+use ownkey_storage::Storage;
+
+use super::Admin;
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::format::layout;
+use crate::format::roster::{Change, Introduced, Role};
+use crate::io::{Io, Outgoing};
+use crate::keyring::Holder;
+use crate::monitor::Monitor;
+use crate::repository::{Credential, Repository, open, read_header};
+use crate::state::State;
+
+/// What the new machine shows.
+pub struct Asked {
+    /// To be typed on a machine of an admin.
+    pub code: EnrolmentCode,
+    /// To be compared: numbers of words.
+    pub words: [u16; 6],
+}
+
+/// Asks for this machine, called `label`, to be enrolled in the repository in `storage`. Its key is
+/// kept from now on and opens the repository as soon as an admin has approved it.
+///
+/// # Errors
+/// [`Error::AlreadyEnrolled`]; those of the storage and of the state folder.
+pub fn ask(
+    environment: &Environment,
+    storage: &Arc<dyn Storage>,
+    label: &str,
+    monitor: &dyn Monitor,
+) -> Result<Asked> {
+    let io = Io::new(Arc::clone(storage), environment);
+    let repo = read_header(&io)?;
+    let state = State::of(environment, &repo, io.location());
+    let _lock = state.lock()?;
+    if state.load_device_key()?.is_some() {
+        match open(environment, storage, Credential::Device, monitor) {
+            Ok(_) => return Err(Error::AlreadyEnrolled(io.location().to_string())),
+            // It was removed, or never approved: what opens nothing is not asked for again.
+            Err(Error::NoGrant) => state.set_aside_device_key()?,
+            Err(error) => return Err(error),
+        }
+    }
+    let random = environment.random.as_ref();
+    let seed = IdentitySeed::generate(random)?;
+    let code = EnrolmentCode::generate(random)?;
+    let key = RequestKey::new(&code, &repo).map_err(Error::SealSlot)?;
+    let holder = Holder::new(&seed, Arc::clone(&environment.random));
+    let request = Request {
+        identity: holder.identity.public().clone(),
+        time: environment.clock.now().seconds,
+        label: label.to_owned(),
+    };
+    let sealed = request.seal(&key, &holder.hedge)?;
+    state.store_device_key(&seed)?;
+    io.create(&layout::request(&key.name()), Outgoing::Object(sealed))?;
+    Ok(Asked {
+        code,
+        words: Identity::from_seed(&seed).public().words(&repo),
+    })
+}
+
+/// The request under a code.
+///
+/// # Errors
+/// [`Error::NoRequest`], [`Error::Object`]; those of the storage.
+pub fn find_request(repository: &Repository, code: &EnrolmentCode) -> Result<Request> {
+    let key = RequestKey::new(code, &repository.id()).map_err(Error::SealSlot)?;
+    let name = layout::request(&key.name());
+    let bytes = repository.io.find(&name)?.ok_or(Error::NoRequest)?;
+    Request::open(&bytes, &key).map_err(|source| Error::Object { name, source })
+}
+
+impl Admin<'_> {
+    /// Enrols the machine that asked, with these capabilities. The caller has had the words compared.
+    ///
+    /// # Errors
+    /// [`Error::RemovedBefore`]; those of storing.
+    pub fn enrol(&mut self, request: &Request, capabilities: Capabilities) -> Result<DeviceId> {
+        let device = self.repository.keys.names.device_id(&request.identity);
+        self.introduce(
+            Introduced {
+                public: request.identity.clone(),
+                role: Role::Device,
+                capabilities,
+                label: request.label.clone(),
+            },
+            device,
+        )?;
+        Ok(device)
+    }
+
+    /// Adds an identity, unless that was done before a crash, and grants it the epoch's keys.
+    pub(super) fn introduce(&mut self, identity: Introduced, device: DeviceId) -> Result<()> {
+        match self.repository.roster.member(&device) {
+            Some(member) if member.removed.is_some() => return Err(Error::RemovedBefore),
+            Some(_) => {}
+            None => self.append(&Change::AddIdentity(Box::new(identity)))?,
+        }
+        self.put_grant(&device)
+    }
+
+    /// Takes away a request that was answered. It is of no use to anybody, so nothing depends on it.
+    pub fn clear_request(&self, code: &EnrolmentCode) -> Result<()> {
+        let key = RequestKey::new(code, &self.repository.id()).map_err(Error::SealSlot)?;
+        self.repository.io.delete(&[layout::request(&key.name())]);
+        Ok(())
+    }
+}
