@@ -41,6 +41,22 @@ pub(crate) fn of(numbers: &[u16]) -> String {
     chosen.join(" ")
 }
 
+/// The numbers of words that were typed; case and what follows the fourth letter do not matter. Else the word that is none.
+pub(crate) fn numbers(typed: &str) -> Result<Vec<u16>, String> {
+    let list = words();
+    let number = |word: &str| {
+        let word = word.to_lowercase();
+        let place = list.iter().position(|known| {
+            known.len().min(4) == word.len().min(4)
+                && known.chars().zip(word.chars()).take(4).all(|(a, b)| a == b)
+        });
+        place
+            .and_then(|place| u16::try_from(place).ok())
+            .ok_or(word)
+    };
+    typed.split_whitespace().map(number).collect()
+}
+
 fn words() -> Vec<&'static str> {
     include_str!("words.txt").lines().collect()
 }
@@ -61,6 +77,14 @@ mod tests {
             phrase.expect("randomness").as_str(),
             "abandon ability zoo abandon zoo able"
         );
+    }
+
+    #[test]
+    fn words_are_read_back_by_their_first_four_letters() {
+        let numbers_of_all: Vec<u16> = (0..2048).collect();
+        assert_eq!(numbers(&of(&numbers_of_all)), Ok(numbers_of_all));
+        assert_eq!(numbers("ABANDON  zoox\n").err().as_deref(), Some("zoox"));
+        assert_eq!(numbers("aban Zoo"), Ok(vec![0, 2047]));
     }
 
     #[test]

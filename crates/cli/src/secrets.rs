@@ -163,6 +163,18 @@ fn from_file(kind: Kind, path: &Path) -> Result<Zeroizing<String>, Failure> {
     one_line(kind, &bytes)
 }
 
+/// A file of several lines with a secret among them.
+pub(crate) fn text_of(noun: &str, path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let unreadable = |error: &io::Error| {
+        Failure::usage(format!("cannot read the {noun} from {}", path.display())).caused_by(error)
+    };
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    let bytes = read_bounded(file).map_err(|error| unreadable(&error))?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Failure::usage(format!("the {noun} is not UTF-8 text")))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
 fn from_command(kind: Kind, command: &OsStr) -> Result<Zeroizing<String>, Failure> {
     let failed =
         |how: String| Failure::usage(format!("the command that tells the {} {how}", kind.noun));

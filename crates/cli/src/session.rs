@@ -53,7 +53,16 @@ impl Session {
 
     /// Opens it with this credential and no other.
     pub(crate) fn open_with(cx: &Context, credential: Credential<'_>) -> Result<Self, Failure> {
-        Self::with(cx, cx.place()?, cx.engine()?, credential)
+        Self::open_at_place(cx, cx.place()?, credential)
+    }
+
+    /// The same for a repository that stands elsewhere than in the settings.
+    pub(crate) fn open_at_place(
+        cx: &Context,
+        place: RepositoryUrl,
+        credential: Credential<'_>,
+    ) -> Result<Self, Failure> {
+        Self::with(cx, place, cx.engine()?, credential)
     }
 
     /// Opens the same repository anew with a credential.

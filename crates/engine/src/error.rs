@@ -266,6 +266,11 @@ pub enum Lie {
     /// The roster does not begin with the entry the repository is named after.
     #[error("the roster does not begin with the entry this repository is named after")]
     NotGenesis,
+    /// The state that a fingerprint names is not part of what is shown.
+    #[error(
+        "no log of this repository has the entry that the fingerprint names: the storage shows an older state or another repository, or a word is wrong"
+    )]
+    NotPinned,
     /// A grant or roster entry whose signer may not make one.
     #[error("{0} was not signed by an admin of this repository")]
     NotByAdmin(String),

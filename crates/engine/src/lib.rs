@@ -16,6 +16,7 @@ pub mod dump;
 pub mod environment;
 mod error;
 pub mod find;
+pub mod fingerprint;
 pub mod format;
 pub mod index;
 mod io;

@@ -16,6 +16,7 @@ mod key;
 mod ls;
 mod man;
 mod mirror;
+mod recover;
 mod recovery;
 mod requests;
 mod restore;
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Diff(diff::DiffArgs),
     /// Say how large everything is
     Stats(stats::StatsArgs),
+    /// Get everything back on an empty machine, with the recovery kit
+    Recover(recover::RecoverArgs),
     /// Get files back
     Restore(restore::RestoreArgs),
     /// Write a file, or a folder as an archive, to standard output
@@ -102,7 +105,7 @@ pub(crate) enum Command {
 /// The order of the help: what people come for first, first.
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Be safe", &["setup", "init", "backup"]),
-    ("Get it back", &["restore", "dump"]),
+    ("Get it back", &["restore", "recover", "dump"]),
     (
         "Look at what is there",
         &["snapshots", "ls", "find", "diff", "stats"],
@@ -157,6 +160,7 @@ fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
         Command::Find(args) => find::run(cx, args),
         Command::Stats(args) => stats::run(cx, args),
         Command::Ls(args) => ls::run(cx, args),
+        Command::Recover(args) => recover::run(cx, args),
         Command::Restore(args) => restore::run(cx, args),
         Command::Snapshots(args) => snapshots::run(cx, args),
         Command::Storage(command) => storage::run(cx, command),

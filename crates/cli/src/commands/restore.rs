@@ -1,7 +1,7 @@
 //! `ownkey restore SNAPSHOT[:PATH] --target FOLDER`
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use ownkey_engine::restore::{
@@ -123,7 +123,18 @@ pub(crate) fn run(cx: &Context, args: &RestoreArgs) -> Result<Class, Failure> {
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Restore);
     let report = restore::run(&session.repository, &browser, &snapshot, &options, &monitor)?;
     monitor.finish();
-    summary(cx, args, &monitor, &report)?;
+    told(cx, &args.target, options.mode, &monitor, &report)
+}
+
+/// Says how it went.
+pub(super) fn told(
+    cx: &Context,
+    target: &Path,
+    mode: Mode,
+    monitor: &Progress,
+    report: &RestoreReport,
+) -> Result<Class, Failure> {
+    summary(cx, target, mode, monitor, report)?;
     Ok(match report.outcome() {
         Outcome::Complete => Class::Ok,
         Outcome::Incomplete => Class::Partial,
@@ -151,21 +162,21 @@ fn may_delete(cx: &Context, args: &RestoreArgs) -> Result<(), Failure> {
 
 fn summary(
     cx: &Context,
-    args: &RestoreArgs,
+    target: &Path,
+    mode: Mode,
     monitor: &Progress,
     report: &RestoreReport,
 ) -> Result<(), Failure> {
-    let verb = if args.dry_run {
-        "would restore"
-    } else {
-        "restored"
+    let verb = match mode {
+        Mode::DryRun => "would restore",
+        Mode::Write => "restored",
     };
     cx.ui.line(&format!(
         "{verb} {} and {}, {}, to {} ({})",
         show::counted(report.files, "file", "files"),
         show::counted(report.directories, "folder", "folders"),
         show::size(report.bytes),
-        args.target.display(),
+        target.display(),
         show::duration(monitor.elapsed()),
     ))?;
     let asides = [
@@ -182,7 +193,7 @@ fn summary(
     cx.ui.json(
         "summary",
         json!({
-            "dry_run": args.dry_run,
+            "dry_run": mode == Mode::DryRun,
             "files_restored": report.files,
             "dirs_restored": report.directories,
             "others_restored": report.others,

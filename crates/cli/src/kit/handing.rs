@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 
-use super::{Kit, Pin, SecretFile};
+use ownkey_engine::fingerprint::fingerprint;
+use zeroize::Zeroizing;
+
+use super::{Kit, SecretFile};
 use crate::clock;
 use crate::confirm;
 use crate::failure::Failure;
 use crate::keys::{KitSecret, Random};
 use crate::kit;
 use crate::new_password::no_randomness;
+use crate::phrase;
 use crate::prompt::Prompt;
 use crate::session::Session;
-use zeroize::Zeroizing;
 
 /// Where a kit should go.
 #[derive(Debug, clap::Args)]
@@ -89,12 +92,7 @@ pub(crate) fn kit_of(
     let pin = pin.ok_or_else(|| Failure::other("the new repository has no log entry to pin"))?;
     Ok(Kit {
         repository: session.place.to_string(),
-        repository_id: session.repository.id().to_string(),
-        pin: Pin {
-            log: pin.device.to_string(),
-            seq: pin.at.seq,
-            hash: pin.at.hash.to_string(),
-        },
+        fingerprint: phrase::of(&fingerprint(&session.repository.id(), &pin)),
         recovery_key,
         kit_secret: kit_secret.map(KitSecret::to_groups),
         made: clock::day(session.room.environment.clock.now().seconds),

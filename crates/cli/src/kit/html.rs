@@ -60,15 +60,13 @@ fn write_page(out: &mut String, kit: &Kit, square: Option<&str>) -> std::fmt::Re
         )?;
     }
     writeln!(out, "<table>")?;
-    let pin = format!("{} {} {}", kit.pin.log, kit.pin.seq, kit.pin.hash);
     let made = format!(
         "{} on {} with ownkey {}",
         kit.made, kit.machine, kit.version
     );
     for (name, value) in [
         ("Repository", &kit.repository),
-        ("Repository id", &kit.repository_id),
-        ("Pin", &pin),
+        ("Fingerprint", &kit.fingerprint),
         ("Made", &made),
     ] {
         writeln!(
@@ -87,8 +85,8 @@ fn write_page(out: &mut String, kit: &Kit, square: Option<&str>) -> std::fmt::Re
     }
     writeln!(
         out,
-        "</pre>\n<p>When asked for the password, type the recovery key instead. Upper or lower case, spaces and \
-         hyphens do not matter, and one wrong character is put right.</p>"
+        "</pre>\n<p>It asks for what is above. Upper or lower case, spaces and hyphens do not matter, and one wrong character \
+         of the recovery key is put right.</p>"
     )?;
     if let Some(svg) = square {
         writeln!(
@@ -123,7 +121,7 @@ mod tests {
     fn the_page_holds_the_kit_and_its_square() {
         let kit = sample();
         let page = page(&kit);
-        assert!(page.contains(kit.recovery_key.as_str()) && page.contains(&kit.pin.hash));
+        assert!(page.contains(kit.recovery_key.as_str()) && page.contains(&kit.fingerprint));
         assert!(page.contains("<svg") && page.ends_with("</body></html>\n"));
     }
 

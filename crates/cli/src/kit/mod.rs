@@ -6,10 +6,12 @@
 mod handing;
 mod html;
 mod qr;
+mod reading;
 mod text;
 
 pub(crate) use handing::{KitFiles, kit_of};
 pub(crate) use html::page;
+pub(crate) use reading::{TypedKit, fingerprint, read};
 pub(crate) use text::{command_lines, text};
 
 use std::fs::{self, OpenOptions};
@@ -25,10 +27,8 @@ use crate::failure::Failure;
 pub(crate) struct Kit {
     /// The repository, as for `--repo`.
     pub(crate) repository: String,
-    /// Its id in hex.
-    pub(crate) repository_id: String,
-    /// One log entry that today's state must extend: `<log> <seq> <hash>`.
-    pub(crate) pin: Pin,
+    /// Eight words: the repository, and one entry that today's state must extend.
+    pub(crate) fingerprint: String,
     /// The recovery key in 7 groups of 4.
     pub(crate) recovery_key: Zeroizing<String>,
     /// What the password needs beside it, if the repository was made so.
@@ -39,16 +39,6 @@ pub(crate) struct Kit {
     pub(crate) machine: String,
     /// The program's version.
     pub(crate) version: &'static str,
-}
-
-/// One entry of one log.
-pub(crate) struct Pin {
-    /// The device whose log it is, in hex.
-    pub(crate) log: String,
-    /// Its number.
-    pub(crate) seq: u64,
-    /// Its hash in hex.
-    pub(crate) hash: String,
 }
 
 /// A new file for a secret, opened before the secret exists: mode 0600, never an existing file.
@@ -109,12 +99,7 @@ impl Drop for SecretFile {
 pub(crate) fn sample() -> Kit {
     Kit {
         repository: "/mnt/backup/it's <here>".to_owned(),
-        repository_id: "ab".repeat(32),
-        pin: Pin {
-            log: "cd".repeat(16),
-            seq: 0,
-            hash: "ef".repeat(32),
-        },
+        fingerprint: "robust erupt end cluster fantasy plate armor hybrid".to_owned(),
         recovery_key: Zeroizing::new("ABCD-EFGH-JKMN-PQRS-TVWX-YZ01-2345".to_owned()),
         kit_secret: None,
         made: "2026-11-21".to_owned(),

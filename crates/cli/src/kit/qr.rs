@@ -1,7 +1,7 @@
 //! The kit in one square, so that nothing has to be typed.
 //!
-//! Its text is lines of `key value`: `ownkey-kit 1`, then `repo`, `id`, `pin` (log, seq, hash),
-//! `key`, and `secret` if there is one.
+//! Its text is lines of `key value`: `ownkey-kit 1`, then `repo`, `words` (the fingerprint), `key`, and
+//! `secret` if there is one.
 
 use qrcode::render::svg;
 use qrcode::{EcLevel, QrCode};
@@ -14,8 +14,7 @@ pub(crate) fn contents(kit: &Kit) -> Zeroizing<String> {
     let mut lines = vec![
         "ownkey-kit 1".to_owned(),
         format!("repo {}", kit.repository),
-        format!("id {}", kit.repository_id),
-        format!("pin {} {} {}", kit.pin.log, kit.pin.seq, kit.pin.hash),
+        format!("words {}", kit.fingerprint),
         format!("key {}", kit.recovery_key.as_str()),
     ];
     if let Some(secret) = &kit.kit_secret {
@@ -49,7 +48,7 @@ mod tests {
         let kit = sample();
         let text = contents(&kit);
         assert_eq!(text.lines().next(), Some("ownkey-kit 1"));
-        assert!(text.contains(kit.recovery_key.as_str()) && text.contains(&kit.pin.hash));
+        assert!(text.contains(kit.recovery_key.as_str()) && text.contains(&kit.fingerprint));
         assert!(svg(&kit).expect("fits").starts_with("<svg"));
     }
 

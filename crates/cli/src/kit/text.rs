@@ -26,9 +26,7 @@ fn write_text(out: &mut String, kit: &Kit) -> std::fmt::Result {
         writeln!(out, "kit secret:     {}", secret.as_str())?;
     }
     writeln!(out, "repository:     {}", kit.repository)?;
-    writeln!(out, "repository id:  {}", kit.repository_id)?;
-    writeln!(out, "pin:            {} {}", kit.pin.log, kit.pin.seq)?;
-    writeln!(out, "                {}", kit.pin.hash)?;
+    writeln!(out, "fingerprint:    {}", kit.fingerprint)?;
     writeln!(
         out,
         "made:           {} on {} with ownkey {}",
@@ -43,21 +41,18 @@ fn write_text(out: &mut String, kit: &Kit) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "\nWhen asked for the password, type the recovery key instead. Upper or lower case,"
+        "\nIt asks for what is above. Upper or lower case, spaces and hyphens do not matter, and"
     )?;
     writeln!(
         out,
-        "spaces and hyphens do not matter, and one wrong character is put right."
+        "one wrong character of the recovery key is put right. To look before: ownkey -r … snapshots."
     )
 }
 
 /// The commands that bring everything back.
-pub(crate) fn command_lines(kit: &Kit) -> [String; 2] {
+pub(crate) fn command_lines(kit: &Kit) -> [String; 1] {
     let place = quoted(&kit.repository);
-    [
-        format!("ownkey -r {place} snapshots"),
-        format!("ownkey -r {place} restore latest --target restored"),
-    ]
+    [format!("ownkey -r {place} recover --target restored")]
 }
 
 /// As one word of a shell.
@@ -78,15 +73,10 @@ mod tests {
     fn the_text_holds_everything_a_new_machine_needs() {
         let kit = sample();
         let text = text(&kit);
-        for part in [
-            kit.recovery_key.as_str(),
-            &kit.repository_id,
-            &kit.pin.hash,
-            &kit.pin.log,
-        ] {
+        for part in [kit.recovery_key.as_str(), &kit.repository, &kit.fingerprint] {
             assert!(text.contains(part), "{part}");
         }
-        assert!(text.contains("restore latest --target"));
+        assert!(text.contains("recover --target"));
         assert!(text.lines().all(|line| line.len() <= 90), "fits a page");
     }
 

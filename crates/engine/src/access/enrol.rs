@@ -81,6 +81,40 @@ pub fn ask(
     })
 }
 
+/// Makes this machine a device of its own in a repository that was opened by a way back; gives its id. Its
+/// key is kept from now on.
+///
+/// # Errors
+/// [`Error::AlreadyEnrolled`]; those of storing and of the state folder.
+pub fn settle(
+    repository: &mut Repository,
+    label: &str,
+    capabilities: Capabilities,
+    monitor: &dyn Monitor,
+) -> Result<DeviceId> {
+    if repository.state.load_device_key()?.is_some() {
+        let place = repository.location().to_string();
+        return Err(Error::AlreadyEnrolled(place));
+    }
+    let seed = IdentitySeed::generate(repository.environment.random.as_ref())?;
+    let state = State::of(
+        &repository.environment,
+        &repository.id(),
+        repository.location(),
+    );
+    let identity = Introduced {
+        public: Identity::from_seed(&seed).public().clone(),
+        role: Role::Device,
+        capabilities,
+        label: label.to_owned(),
+    };
+    let device = repository.keys.names.device_id(&identity.public);
+    Admin::of(repository, monitor)?.introduce(identity, device)?;
+    // Last, so that a key in the state folder opens something.
+    state.store_device_key(&seed)?;
+    Ok(device)
+}
+
 /// The request under a code.
 ///
 /// # Errors

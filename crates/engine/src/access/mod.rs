@@ -27,7 +27,7 @@ use crate::monitor::Monitor;
 use crate::repository::{Repository, put, unlock};
 use crate::state::Lock;
 
-pub use enrol::{Asked, ask, find_request};
+pub use enrol::{Asked, ask, find_request, settle};
 pub use ways::{SlotOf, slots_of};
 
 /// An admin at work: holds the root keys that the grant of its identity has, until dropped.

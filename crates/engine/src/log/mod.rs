@@ -56,6 +56,20 @@ impl Logs {
         self.logs.get(device)
     }
 
+    /// Every entry that was read in this run.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = EntryRef> {
+        self.logs.iter().flat_map(|(device, log)| {
+            let at = log.hashes.iter().rev();
+            at.map(|(seq, hash)| EntryRef {
+                device: *device,
+                at: LogPosition {
+                    seq: *seq,
+                    hash: *hash,
+                },
+            })
+        })
+    }
+
     /// For every log the entries that a new machine reads: from the newest fold on.
     pub(crate) fn tails(&self) -> impl Iterator<Item = (DeviceId, RangeInclusive<u64>)> {
         self.logs.iter().filter_map(|(device, log)| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ownkey_crypto::{Capabilities, ObjectHash};
+use ownkey_crypto::{Capabilities, DeviceId, ObjectHash};
 
 use super::DeviceLog;
 use super::read::LogReader;
@@ -26,6 +26,17 @@ impl Reread {
     /// The newest entry.
     pub(crate) fn tip(&self) -> Option<LogPosition> {
         self.log.tip
+    }
+
+    /// Every entry, of the log of `device`.
+    pub(crate) fn entries(&self, device: DeviceId) -> impl Iterator<Item = EntryRef> {
+        self.log.hashes.iter().map(move |(seq, hash)| EntryRef {
+            device,
+            at: LogPosition {
+                seq: *seq,
+                hash: *hash,
+            },
+        })
     }
 
     /// The hash of an entry.

@@ -36,6 +36,7 @@ pub(super) fn run(cx: &Context, args: &KitArgs) -> Result<Class, Failure> {
     files.hand_over(prompt.as_ref(), &kit, &*random)?;
     cx.ui
         .line("this kit is of today; the old one still opens the same, and can be destroyed")?;
-    cx.ui.json("kit", json!({ "pin_seq": kit.pin.seq }))?;
+    cx.ui
+        .json("kit", json!({ "fingerprint": kit.fingerprint }))?;
     Ok(Class::Ok)
 }

@@ -1,0 +1,391 @@
+//! `ownkey recover`: everything back on an empty machine, with the kit alone.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use ownkey_engine::access::{Admin, settle};
+use ownkey_engine::fingerprint;
+use ownkey_engine::format::roster::Role;
+use ownkey_engine::repository::{Credential, Snapshot};
+use ownkey_engine::restore::{self, RestoreOptions};
+use ownkey_engine::tree::Browser;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::device::standing;
+use super::restore::told;
+use crate::clock;
+use crate::context::{Context, host_name};
+use crate::exit::Class;
+use crate::failure::Failure;
+use crate::keys::{Capabilities, DeviceId, RecoveryKey};
+use crate::kit::{self, TypedKit};
+use crate::location::RepositoryUrl;
+use crate::members::{Wanted, find};
+use crate::prompt::Prompt;
+use crate::secrets::{self, RECOVERY_KEY};
+use crate::session::{Session, unreadable};
+use crate::spec::short_id;
+use crate::ui::progress::{Progress, Work};
+use crate::ui::show;
+use crate::ui::table::{Align, Table};
+
+/// How to come back. What is not given is asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecoverArgs {
+    /// The kit as a text file
+    #[arg(long, value_name = "FILE")]
+    kit: Option<PathBuf>,
+    /// The fingerprint on the kit, eight words
+    #[arg(long, value_name = "WORDS")]
+    fingerprint: Option<String>,
+    /// The machine whose files to get back, by the name in its backups
+    #[arg(long, value_name = "HOST")]
+    machine: Option<String>,
+    /// Which snapshot, by the beginning of its id; else that machine's newest
+    #[arg(long, value_name = "ID")]
+    snapshot: Option<String>,
+    /// The folder to restore into; made if it is missing
+    #[arg(short, long, value_name = "FOLDER")]
+    target: Option<PathBuf>,
+    /// What this machine should be called; it becomes a device of its own
+    #[arg(long, value_name = "NAME", conflicts_with = "no_device")]
+    name: Option<String>,
+    /// Restore only: this machine gets no key
+    #[arg(long)]
+    no_device: bool,
+    /// Throw out the device that was lost
+    #[arg(long, value_name = "DEVICE")]
+    remove: Vec<String>,
+    /// Ask nothing: the newest snapshot, and this machine becomes a device
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Comes back.
+pub(crate) fn run(cx: &Context, args: &RecoverArgs) -> Result<Class, Failure> {
+    let mut recovery = Recovery {
+        cx,
+        args,
+        prompt: cx.prompt().filter(|_| !args.yes),
+    };
+    let (mut session, key) = recovery.open()?;
+    let snapshot = recovery.choose(&session.repository.snapshots())?;
+    let class = match &snapshot {
+        Some(snapshot) => recovery.restore(&session, snapshot)?,
+        None => {
+            cx.ui.line("there are no snapshots in this repository")?;
+            Class::Ok
+        }
+    };
+    let lost = recovery.lost(&session)?;
+    if recovery.wants_device()? {
+        session = recovery.settle(session, &key)?;
+    }
+    recovery.throw_out(session, &lost)?;
+    Ok(class)
+}
+
+/// One way back.
+struct Recovery<'a> {
+    cx: &'a Context,
+    args: &'a RecoverArgs,
+    /// Nobody, where nothing is to be asked.
+    prompt: Option<Prompt<'a>>,
+}
+
+impl Recovery<'_> {
+    /// From the kit to the repository that it is the kit of.
+    fn open(&mut self) -> Result<(Session, RecoveryKey), Failure> {
+        let mut kit = match &self.args.kit {
+            Some(path) => kit::read(&secrets::text_of("kit", path)?)?,
+            None => TypedKit::default(),
+        };
+        if let Some(words) = &self.args.fingerprint {
+            kit.fingerprint = Some(kit::fingerprint(words)?);
+        }
+        let place = self.place(kit.repository.take())?;
+        let key = self.key(kit.recovery_key.take())?;
+        let session = Session::open_at_place(self.cx, place, Credential::RecoveryKey(&key))?;
+        if kit.fingerprint.is_none()
+            && let Some(prompt) = &self.prompt
+        {
+            let typed = prompt.ask("fingerprint (eight words; Enter if you have none): ")?;
+            if !typed.trim().is_empty() {
+                kit.fingerprint = Some(kit::fingerprint(&typed)?);
+            }
+        }
+        match kit.fingerprint {
+            Some(words) => {
+                fingerprint::find(&session.repository, &words)?;
+                self.cx.ui.remark(
+                    "the fingerprint is right: this is the repository of the kit, and at least as new",
+                )?;
+            }
+            None => self.cx.ui.note(
+                "without the fingerprint nobody can tell whether the storage shows an older state",
+            ),
+        }
+        Ok((session, key))
+    }
+
+    fn place(&self, on_kit: Option<String>) -> Result<RepositoryUrl, Failure> {
+        if let Some(place) = self.cx.place_if_told()? {
+            return Ok(place);
+        }
+        let written = match (on_kit, &self.prompt) {
+            (Some(place), _) => place,
+            (None, Some(prompt)) => prompt.ask("repository, as on the kit: ")?.trim().to_owned(),
+            (None, None) => {
+                return Err(Failure::usage("which repository?")
+                    .hint("give the kit with --kit FILE, or the place with --repo"));
+            }
+        };
+        let here = std::env::current_dir().ok();
+        self.cx
+            .read_place(&OsString::from(written), here.as_deref())
+    }
+
+    fn key(&self, on_kit: Option<Zeroizing<String>>) -> Result<RecoveryKey, Failure> {
+        const TRIES: usize = 3;
+        let given = match on_kit {
+            Some(key) => Some(key),
+            None => self.cx.secret(RECOVERY_KEY)?,
+        };
+        if let Some(text) = given {
+            let parsed =
+                RecoveryKey::parse(&text).map_err(|error| unreadable("recovery key", error))?;
+            return Ok(parsed.key);
+        }
+        let Some(prompt) = &self.prompt else {
+            return Err(Failure::usage("the recovery key is missing")
+                .hint("give the kit with --kit FILE, or the key with OWNKEY_RECOVERY_KEY_FILE"));
+        };
+        for left in (0..TRIES).rev() {
+            let typed = prompt.ask_secret("recovery key: ")?;
+            match RecoveryKey::parse(&typed) {
+                Ok(parsed) => return Ok(parsed.key),
+                Err(error) if left > 0 => prompt.show(&format!("{error}; once more"))?,
+                Err(error) => return Err(unreadable("recovery key", error)),
+            }
+        }
+        Err(Failure::usage("the recovery key is missing"))
+    }
+
+    /// The snapshot to restore. Nobody is asked for the name of a machine that burned: they are listed.
+    fn choose(&self, snapshots: &[Snapshot]) -> Result<Option<Snapshot>, Failure> {
+        if let Some(id) = &self.args.snapshot {
+            let id = id.to_lowercase();
+            let mut fitting = snapshots
+                .iter()
+                .filter(|snapshot| snapshot.id.to_string().starts_with(&id));
+            return match (fitting.next(), fitting.next()) {
+                (Some(one), None) => Ok(Some(one.clone())),
+                _ => Err(
+                    Failure::usage(format!("{id:?} is not the beginning of one snapshot id"))
+                        .hint("leave --snapshot out to be shown what there is"),
+                ),
+            };
+        }
+        let mut newest: Vec<(&Snapshot, usize)> = Vec::new();
+        for snapshot in snapshots {
+            match newest
+                .iter_mut()
+                .find(|(other, _)| other.record.host == snapshot.record.host)
+            {
+                Some(known) => *known = (snapshot, known.1 + 1),
+                None => newest.push((snapshot, 1)),
+            }
+        }
+        newest.sort_by_key(|(snapshot, _)| std::cmp::Reverse(snapshot.record.started));
+        self.show(&newest)?;
+        let chosen = match (&self.args.machine, &self.prompt, newest.len()) {
+            (Some(machine), ..) => {
+                let of_it = |(snapshot, _): &&(&Snapshot, usize)| snapshot.record.host == *machine;
+                let found = newest.iter().find(of_it);
+                Some(found.ok_or_else(|| {
+                    Failure::usage(format!("no snapshot is of a machine called {machine:?}"))
+                        .hint("the names are in the list above")
+                })?)
+            }
+            (None, Some(prompt), 2..) => Some(ask_which(prompt, &newest)?),
+            _ => newest.first(),
+        };
+        Ok(chosen.map(|(snapshot, _)| (*snapshot).clone()))
+    }
+
+    fn show(&self, newest: &[(&Snapshot, usize)]) -> Result<(), Failure> {
+        let mut table = Table::new(&[
+            ("", Align::Right),
+            ("machine", Align::Left),
+            ("last backup", Align::Left),
+            ("size", Align::Right),
+            ("snapshots", Align::Right),
+            ("paths", Align::Left),
+        ]);
+        for (number, (snapshot, count)) in (1..).zip(newest) {
+            let record = &snapshot.record;
+            let paths: Vec<_> = record
+                .paths
+                .iter()
+                .map(|path| String::from_utf8_lossy(path).into_owned())
+                .collect();
+            table.row([
+                number.to_string(),
+                record.host.clone(),
+                clock::local(record.started.seconds, record.started.nanoseconds),
+                show::size(record.counts.bytes),
+                count.to_string(),
+                paths.join(" "),
+            ]);
+            self.cx.ui.json(
+                "machine",
+                json!({
+                    "host": record.host,
+                    "snapshot_id": snapshot.id.to_string(),
+                    "time": clock::rfc3339(record.started.seconds, record.started.nanoseconds),
+                    "snapshots": count,
+                    "paths": paths,
+                }),
+            )?;
+        }
+        for line in table.lines() {
+            self.cx.ui.line(&line)?;
+        }
+        Ok(())
+    }
+
+    fn restore(&self, session: &Session, snapshot: &Snapshot) -> Result<Class, Failure> {
+        let cx = self.cx;
+        let target = match (&self.args.target, &self.prompt) {
+            (Some(target), _) => target.clone(),
+            (None, Some(prompt)) => {
+                let typed = prompt.ask("restore into which folder (Enter: not now)? ")?;
+                if typed.trim().is_empty() {
+                    cx.ui.line(&format!(
+                        "nothing was restored; later: ownkey restore {} --target FOLDER",
+                        short_id(&snapshot.id)
+                    ))?;
+                    return Ok(Class::Ok);
+                }
+                PathBuf::from(typed.trim())
+            }
+            (None, None) => {
+                return Err(Failure::usage("where should the files go?")
+                    .hint("give a folder with --target FOLDER"));
+            }
+        };
+        self.restore_into(session, snapshot, &target)
+    }
+
+    fn restore_into(
+        &self,
+        session: &Session,
+        snapshot: &Snapshot,
+        target: &Path,
+    ) -> Result<Class, Failure> {
+        let cx = self.cx;
+        cx.ui.remark(&format!(
+            "restoring {} of {} ({})",
+            short_id(&snapshot.id),
+            snapshot.record.host,
+            clock::local(snapshot.record.started.seconds, 0)
+        ))?;
+        let options = RestoreOptions::into_folder(target);
+        let browser = Browser::new(&session.repository)?;
+        let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Restore);
+        let report = restore::run(&session.repository, &browser, snapshot, &options, &monitor)?;
+        monitor.finish();
+        told(cx, target, options.mode, &monitor, &report)
+    }
+
+    fn wants_device(&self) -> Result<bool, Failure> {
+        match (&self.prompt, self.args.no_device) {
+            (_, true) => Ok(false),
+            (Some(prompt), false) if self.args.name.is_none() => prompt.agrees(
+                "should this machine get a key of its own, to back up and restore without the kit?",
+            ),
+            _ => Ok(true),
+        }
+    }
+
+    /// Makes this machine a device, and opens the repository as that.
+    fn settle(&self, mut session: Session, key: &RecoveryKey) -> Result<Session, Failure> {
+        let cx = self.cx;
+        let name = self.args.name.clone().unwrap_or_else(host_name);
+        let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
+        let device = settle(&mut session.repository, &name, Capabilities::ALL, &monitor)?;
+        monitor.finish();
+        cx.ui.line(&format!(
+            "{name} is a device now: ownkey backup and ownkey restore need no password here"
+        ))?;
+        cx.ui.json(
+            "device_enrolled",
+            json!({ "id": device.to_string(), "name": name }),
+        )?;
+        session.reopen(cx, Credential::RecoveryKey(key))
+    }
+
+    /// Devices to throw out: those that were named, or that somebody here says are lost.
+    fn lost(&self, session: &Session) -> Result<Vec<(DeviceId, String)>, Failure> {
+        let roster = session.repository.roster();
+        let mut lost = Vec::new();
+        for name in &self.args.remove {
+            let member = find(roster, name, Wanted::Standing)?;
+            lost.push((member.id, member.label.clone()));
+        }
+        let Some(prompt) = &self.prompt else {
+            return Ok(lost);
+        };
+        for member in standing(&session.repository, Role::Device) {
+            let named = lost.iter().any(|(id, _)| *id == member.id);
+            let question = format!(
+                "is {:?} lost or stolen, and should it be thrown out?",
+                member.label
+            );
+            if !named && prompt.agrees(&question)? {
+                lost.push((member.id, member.label.clone()));
+            }
+        }
+        Ok(lost)
+    }
+
+    fn throw_out(&self, mut session: Session, lost: &[(DeviceId, String)]) -> Result<(), Failure> {
+        let cx = self.cx;
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
+        let mut admin = Admin::of(&mut session.repository, &monitor)?;
+        for (device, _) in lost {
+            admin.remove(device)?;
+        }
+        let epoch = admin.begin_epoch()?;
+        monitor.finish();
+        for (device, label) in lost {
+            cx.ui.line(&format!(
+                "{label} is out: it adds nothing any more and has none of the keys that are used from now on. What it could \
+                 read until now stays readable to whoever has it; change its password for the storage too."
+            ))?;
+            cx.ui.json(
+                "device_removed",
+                json!({ "id": device.to_string(), "name": label, "epoch": epoch.get() }),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn ask_which<'s, 'r>(
+    prompt: &Prompt<'_>,
+    newest: &'s [(&'r Snapshot, usize)],
+) -> Result<&'s (&'r Snapshot, usize), Failure> {
+    loop {
+        let typed = prompt.ask(&format!("which machine (1 to {})? ", newest.len()))?;
+        let number: Option<usize> = typed.trim().parse().ok();
+        match number.and_then(|number| newest.get(number.checked_sub(1)?)) {
+            Some(chosen) => return Ok(chosen),
+            None => prompt.show("type the number at the beginning of a line")?,
+        }
+    }
+}
