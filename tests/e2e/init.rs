@@ -15,7 +15,7 @@ fn the_kit_file_is_private_complete_and_says_what_to_type() {
     assert_eq!(mode & 0o777, 0o600);
     let kit = std::fs::read_to_string(&path).expect("a kit");
     assert!(kit.contains(&home.text("repo")), "{kit}");
-    assert!(kit.contains("restore latest --target"), "{kit}");
+    assert!(kit.contains("recover --target"), "{kit}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! These prove the wiring: arguments, settings, exit codes, messages, JSON. What the engine does is
 //! proved in its own tests.
 
+mod access;
 mod backup;
 mod browse;
 mod check;
@@ -17,6 +18,7 @@ mod mirror;
 mod mistakes;
 mod network;
 mod oddities;
+mod recover;
 mod remote;
 mod restore;
 mod setup;

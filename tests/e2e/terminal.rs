@@ -11,7 +11,7 @@ use crate::home::{Home, run};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program at a terminal that `script` (util-linux) makes for it.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     keyboard: ChildStdin,
     screen: Receiver<Vec<u8>>,
@@ -21,7 +21,7 @@ struct Terminal {
 
 impl Terminal {
     /// `None` where there is no `script`.
-    fn start(plain: &Command) -> Option<Self> {
+    pub(crate) fn start(plain: &Command) -> Option<Self> {
         let mut words = vec![plain.get_program().to_owned()];
         words.extend(plain.get_args().map(ToOwned::to_owned));
         let line: Vec<String> = words
@@ -63,7 +63,7 @@ impl Terminal {
 
     /// Waits until `words` are shown after the last answer; gives all that was shown since then.
     #[track_caller]
-    fn wait_for(&mut self, words: &str) -> String {
+    pub(crate) fn wait_for(&mut self, words: &str) -> String {
         let begun = Instant::now();
         loop {
             let new = &self.shown[self.answered..];
@@ -81,7 +81,7 @@ impl Terminal {
         }
     }
 
-    fn type_in(&mut self, keys: &str) {
+    pub(crate) fn type_in(&mut self, keys: &str) {
         self.answered = self.shown.len();
         self.keyboard
             .write_all(keys.as_bytes())
@@ -89,7 +89,7 @@ impl Terminal {
     }
 
     /// The code it ended with, and all that was ever shown.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().expect("it ends");
         while let Ok(more) = self.screen.recv_timeout(Duration::from_secs(2)) {
             self.shown.push_str(&String::from_utf8_lossy(&more));
