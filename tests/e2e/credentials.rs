@@ -29,6 +29,27 @@ fn another_machine_opens_it_with_the_password_however_it_is_given() {
 }
 
 #[test]
+fn nothing_of_the_programs_memory_is_written_anywhere_or_shown_to_others() {
+    let home = Home::with_snapshot();
+    let (limits, memory) = (home.text("limits"), home.text("memory"));
+    // The command's parent is the program. Somebody else's program cannot read its environment or memory.
+    let look = format!(
+        "cp /proc/$PPID/limits '{limits}'; setpriv --reuid 1 --regid 1 --clear-groups cat /proc/$PPID/environ \
+         >'{memory}' 2>&1; stat -c %U /proc/$PPID/mem >>'{memory}'; echo '{PASSWORD}'"
+    );
+    let mut command = home.elsewhere(&["snapshots", "--password-command", &look]);
+    run(command.env_remove("OWNKEY_PASSWORD")).ok();
+    let limits = std::fs::read_to_string(limits).expect("limits");
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let words: Vec<_> = core.expect("a limit").split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{limits}");
+    let memory = std::fs::read_to_string(memory).expect("an answer");
+    assert!(!memory.contains("OWNKEY"), "{memory}");
+}
+
+#[test]
 fn another_machine_opens_it_with_the_kit() {
     let home = Home::with_snapshot();
     let mut command = home.elsewhere(&["restore", "latest", "--target", "back"]);

@@ -18,6 +18,7 @@ mod keys;
 mod kit;
 mod location;
 mod members;
+mod memory_dumps;
 mod moment;
 mod new_password;
 mod opening;
@@ -46,5 +47,6 @@ mod ways;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> std::process::ExitCode {
+    memory_dumps::refuse();
     program::run()
 }
