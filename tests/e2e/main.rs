@@ -7,6 +7,7 @@ mod access;
 mod backup;
 mod browse;
 mod check;
+mod contacts;
 mod copy;
 mod credentials;
 mod dump;

@@ -33,18 +33,18 @@ fn a_seed_is_written_to_the_device_key_file_and_into_slots_only() {
             "crates/crypto/src/identity.rs",
             // The payload of a slot.
             "crates/crypto/src/slot.rs",
-            // The device key, mode 0600.
-            "crates/engine/src/state/mod.rs",
+            // The device key and a contact's key, mode 0600.
+            "crates/engine/src/state/seed.rs",
         ],
     );
-    let state = product()
+    let files = product()
         .into_iter()
-        .find(|source| source.path == "crates/engine/src/state/mod.rs")
-        .expect("the state");
-    let calls = state.code.matches("expose_for_file").count();
-    assert_eq!(calls, 1, "the device key is written in one place");
-    let writer = state.code.split("fn store_device_key").nth(1).expect("it");
-    let writer = writer.split("\n    }").next().expect("its body");
+        .find(|source| source.path == "crates/engine/src/state/seed.rs")
+        .expect("the files of seeds");
+    let calls = files.code.matches("expose_for_file").count();
+    assert_eq!(calls, 1, "seeds are written in one place");
+    let writer = files.code.split("fn store").nth(1).expect("it");
+    let writer = writer.split("\n}").next().expect("its body");
     assert!(writer.contains("expose_for_file") && writer.contains("create_private"));
 }
 
@@ -99,8 +99,12 @@ fn outside_the_core_root_keys_are_made_granted_and_unlocked_and_nothing_else() {
                     .any(|source| source.path == *path && source.has(key))
             })
             .collect();
-        let founding = ["crates/engine/src/repository/found.rs".to_owned()].into();
-        assert_eq!(outside, founding, "who handles a {key}");
+        // A new repository, and a new epoch, for which the dedup key stays.
+        let mut makers = vec!["crates/engine/src/repository/found.rs".to_owned()];
+        if key != "DedupKey" {
+            makers.push("crates/engine/src/access/epoch.rs".to_owned());
+        }
+        assert_eq!(outside, makers.into_iter().collect(), "who handles a {key}");
     }
 }
 
@@ -111,12 +115,40 @@ fn the_words_of_a_recovery_key_are_shown_by_the_kit_only() {
         .chain(files_with("KitSecret::to_groups"))
         .filter(|path| !path.starts_with("crates/crypto/"))
         .collect();
-    assert_eq!(shown, ["crates/cli/src/founding.rs".to_owned()].into());
-    let contacts: BTreeSet<String> = files_with("expose_for_shares");
+    let expected = [
+        // The code of a request, which is made to be typed elsewhere.
+        "crates/cli/src/commands/device/request.rs",
+        // Kits.
+        "crates/cli/src/commands/recovery/key.rs",
+        "crates/cli/src/commands/recovery/kit.rs",
+        "crates/cli/src/founding.rs",
+        "crates/cli/src/kit/handing.rs",
+    ];
     assert_eq!(
-        contacts,
-        ["crates/crypto/src/contacts.rs".to_owned()].into()
+        shown,
+        expected.iter().map(|file| (*file).to_owned()).collect()
     );
+}
+
+#[test]
+fn what_contacts_hold_together_leaves_the_core_in_sealed_shares_only() {
+    let contacts = read("crates/crypto/src/contacts.rs");
+    assert!(contacts.contains("pub struct ContactsSecret(Secret);"));
+    let public: Vec<&str> = contacts
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("pub fn "))
+        .map(|line| line.split('(').next().unwrap_or_default())
+        .collect();
+    let expected = [
+        "generate",
+        "share_out",
+        "join",
+        "owner",
+        "numbers",
+        "seal",
+        "open",
+    ];
+    assert_eq!(public, expected);
 }
 
 #[test]
@@ -137,6 +169,8 @@ fn secrets_of_the_core_cannot_be_cloned_printed_or_serialised() {
             "RecoveryKey",
             "KitSecret",
             "ContactsSecret",
+            "Share",
+            "EnrolmentCode",
             "Hedge",
             "ReaderKeys",
             "LogKeys",

@@ -179,8 +179,8 @@ const LIBRARIES: [&str; 3] = [
 ];
 
 /// What an auditor has to read, in lines: the core without tests, comments and blank lines, and with them.
-const CORE_CODE_LINES: usize = 3_700;
-const CORE_ALL_LINES: usize = 5_000;
+const CORE_CODE_LINES: usize = 4_100;
+const CORE_ALL_LINES: usize = 5_600;
 
 /// The longest file, unless it is an exception.
 const FILE_LINES: usize = 500;

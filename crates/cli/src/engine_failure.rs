@@ -96,32 +96,6 @@ fn hints(error: &Error, class: Class) -> Vec<&'static str> {
         (Error::RepositoryExists(_), _) => {
             vec!["to use it: ownkey backup; to make another one, give another place"]
         }
-        (Error::NotEnrolled(_), _) => vec![
-            "give the password (OWNKEY_PASSWORD_FILE, --password-command), or the recovery key when asked",
-        ],
-        (Error::WrongCredential { .. }, _) => vec![
-            "check the keyboard layout and caps lock; nothing was changed and nothing is locked by trying",
-            "the recovery key of the kit opens it too: type it when asked for the password",
-        ],
-        (Error::NoGrant, _) => vec![
-            "if this machine asked to be let in, approve it on another one: ownkey device approve CODE",
-            "if it was removed, ask anew: ownkey device request; the recovery key of the kit opens it too",
-        ],
-        (Error::NoRequest, _) => vec![
-            "type the code as the new machine shows it, and check that both name the same repository",
-        ],
-        (Error::RemovedBefore, _) => {
-            vec!["ask for a new code on that machine: ownkey device request"]
-        }
-        (Error::AlreadyEnrolled(_), _) => {
-            vec!["it needs no approval; `ownkey device list` shows it"]
-        }
-        (Error::Contended, _) => vec!["run the same command again"],
-        (Error::NotAllowed(_), _) => {
-            vec![
-                "`ownkey access` says who may do what; the recovery key of the kit may do everything",
-            ]
-        }
         (Error::Lie(Lie::IdentityCopied), _) => {
             vec![
                 "if this machine was cloned or restored from an image, remove its state folder and open the repository with the password",
@@ -155,6 +129,52 @@ fn hints(error: &Error, class: Class) -> Vec<&'static str> {
             vec!["check the connection or the disk, then run the same command again"]
         }
         (_, Class::Interrupted) => vec!["run the same command again to go on"],
+        _ => about_access(error),
+    }
+}
+
+/// What to do where somebody does not get in.
+fn about_access(error: &Error) -> Vec<&'static str> {
+    match error {
+        Error::NotEnrolled(_) => vec![
+            "give the password (OWNKEY_PASSWORD_FILE, --password-command), or the recovery key when asked",
+        ],
+        Error::WrongCredential {
+            credential: "secret of the contacts",
+            ..
+        } => vec![
+            "the answers fit one another, and what they opened was replaced: these shares are old, ask for the newer ones",
+        ],
+        Error::WrongCredential { .. } => vec![
+            "check the keyboard layout and caps lock; nothing was changed and nothing is locked by trying",
+            "the recovery key of the kit opens it too: type it when asked for the password",
+        ],
+        Error::NoGrant => vec![
+            "if this machine asked to be let in, approve it on another one: ownkey device approve CODE",
+            "if it was removed, ask anew: ownkey device request; the recovery key of the kit opens it too",
+        ],
+        Error::NoRequest => vec![
+            "type the code as the new machine shows it, and check that both name the same repository",
+        ],
+        Error::RemovedBefore => {
+            vec!["ask for a new code on that machine: ownkey device request"]
+        }
+        Error::AlreadyEnrolled(_) => {
+            vec!["it needs no approval; `ownkey device list` shows it"]
+        }
+        Error::Shares(_) => {
+            vec!["each contact's answer is a line that begins with ownkey-answer:"]
+        }
+        Error::NotAShare(_) => vec![
+            "a share opens only on the machine where that contact ran `ownkey contact new`",
+            "an answer fits only the code it was made for: show the code again and ask once more",
+        ],
+        Error::Contended => vec!["run the same command again"],
+        Error::NotAllowed(_) => {
+            vec![
+                "`ownkey access` says who may do what; the recovery key of the kit may do everything",
+            ]
+        }
         _ => Vec::new(),
     }
 }

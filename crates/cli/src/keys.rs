@@ -1,6 +1,7 @@
 //! The secrets' types of the engine, named in one place.
 
 pub(crate) use ownkey_engine::keys::{
-    Capabilities, DeviceId, EnrolmentCode, KdfCost, KitSecret, ObjectHash, OsRandom, Password,
-    Random, RecoveryKey, RecoveryKeyError, Request, SlotKind,
+    Capabilities, ContactsSecret, DeviceId, EnrolmentCode, KdfCost, KitSecret, ObjectHash,
+    OsRandom, Password, PublicIdentity, Random, RecoveryKey, RecoveryKeyError, RepoId, Request,
+    Share, SlotKind,
 };

@@ -2,6 +2,7 @@
 
 mod archive;
 mod args;
+mod armor;
 mod bills;
 mod clock;
 mod commands;
@@ -14,6 +15,7 @@ mod exit;
 mod failure;
 mod folders;
 mod founding;
+mod gathering;
 mod keys;
 mod kit;
 mod location;

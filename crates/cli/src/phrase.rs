@@ -41,6 +41,16 @@ pub(crate) fn of(numbers: &[u16]) -> String {
     chosen.join(" ")
 }
 
+/// Whether two phrases have the same words.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    let plain = |text: &str| {
+        text.split_whitespace()
+            .map(str::to_lowercase)
+            .collect::<Vec<_>>()
+    };
+    plain(one) == plain(other)
+}
+
 /// The numbers of words that were typed; case and what follows the fourth letter do not matter. Else the word that is none.
 pub(crate) fn numbers(typed: &str) -> Result<Vec<u16>, String> {
     let list = words();

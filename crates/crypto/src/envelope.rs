@@ -42,7 +42,7 @@ fn limit(class: Class) -> u64 {
         Class::Log => 16 << 20,
         Class::Segment => 32 << 20,
         Class::Body | Class::Fold => 16 << 20,
-        Class::History | Class::Request => 4 << 10,
+        Class::History | Class::Request | Class::Share => 4 << 10,
         Class::DataPack | Class::MetaPack => 64 << 20,
     }
 }

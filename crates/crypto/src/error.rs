@@ -116,6 +116,53 @@ pub enum SlotError {
     Random(#[from] RandomFailed),
 }
 
+/// Why shares give no secret. Shares are counted from 1, in the order in which they were given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShareError {
+    /// A threshold below 2 or above the number of contacts, or more than 16 contacts.
+    #[error("of 2 to 16 contacts at least 2 must be needed, and no more than there are")]
+    Numbers,
+    /// Not enough of them.
+    #[error("{have} of the {need} contacts that are needed have helped so far")]
+    TooFew {
+        /// How many there are.
+        have: usize,
+        /// How many are needed.
+        need: usize,
+    },
+    /// It is not what was given out.
+    #[error("answer {number} is not the share that was given to that contact")]
+    Wrong {
+        /// Which one.
+        number: usize,
+    },
+    /// The same contact's again.
+    #[error("answer {number} is of a contact who has answered already")]
+    Twice {
+        /// Which one.
+        number: usize,
+    },
+    /// A share of another sharing out than the first one.
+    #[error(
+        "answer {number} belongs to another set of contacts than the first: one of them is old, or of another repository"
+    )]
+    OtherSet {
+        /// Which one.
+        number: usize,
+    },
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomFailed),
+}
+
+impl ShareError {
+    /// Whether more shares of the same set would do.
+    #[must_use]
+    pub fn is_too_few(self) -> bool {
+        matches!(self, Self::TooFew { .. })
+    }
+}
+
 /// Why typed characters are not a recovery key, a kit secret or a code. Positions count typed symbols from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecoveryKeyError {

@@ -228,6 +228,14 @@ impl<'a> Header<'a> {
     }
 }
 
+/// Which repository an object says it belongs to, before anything was checked.
+///
+/// # Errors
+/// [`OpenError`] as for [`peek_epoch`].
+pub fn peek_repo(object: &[u8]) -> Result<RepoId, OpenError> {
+    Header::parse(object).map(|header| header.repo)
+}
+
 /// Class and epoch that an object claims, to find the keys to open it with.
 ///
 /// # Errors

@@ -30,6 +30,7 @@ const ENCAPSULATION_RANDOMNESS: usize = 64;
 pub(crate) enum Purpose {
     Grant,
     ReadKem,
+    Share,
 }
 
 impl Purpose {
@@ -38,6 +39,7 @@ impl Purpose {
         let purpose: &[u8] = match self {
             Self::Grant => b"grant",
             Self::ReadKem => b"read-kem",
+            Self::Share => b"share",
         };
         [
             b"ownkey/1 ",

@@ -29,6 +29,8 @@ pub enum Class {
     Fold = 9,
     /// A machine's wish to be enrolled.
     Request = 10,
+    /// A recovery contact's share.
+    Share = 11,
 }
 
 impl Class {
@@ -44,6 +46,7 @@ impl Class {
             8 => Self::History,
             9 => Self::Fold,
             10 => Self::Request,
+            11 => Self::Share,
             _ => return None,
         })
     }

@@ -91,15 +91,16 @@ mod recovery_key;
 mod request;
 mod sealed;
 mod secret;
+mod shamir;
 mod slot;
 
 pub use boundaries::{Boundaries, End, Profile};
-pub use contacts::ContactsSecret;
+pub use contacts::{ContactsSecret, Leg, Share};
 pub use directory::{ChunkType, Codec, Directory, FrameEntry};
 pub use epoch_keys::{ReaderKeys, WriterKeys};
-pub use error::{OpenError, RecoveryKeyError, SealError, SlotError, Unsupported};
+pub use error::{OpenError, RecoveryKeyError, SealError, ShareError, SlotError, Unsupported};
 pub use grant::{Capabilities, Grant, GrantClaim, UncheckedGrant};
-pub use header::{HEADER_LEN, MAX_HEADER_LEN, peek_epoch};
+pub use header::{HEADER_LEN, MAX_HEADER_LEN, peek_epoch, peek_repo};
 pub use hedge::Hedge;
 pub use identity::{Identity, IdentitySeed, LocalStateKey, PublicIdentity, Signature, Signed};
 pub use ids::{

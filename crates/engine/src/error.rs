@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ownkey_crypto::{DeviceId, OpenError, RandomFailed, SealError, SlotError};
+use ownkey_crypto::{DeviceId, OpenError, RandomFailed, SealError, ShareError, SlotError};
 use ownkey_storage::{ObjectName, StorageError, StorageErrorKind};
 
 use crate::format::FormatError;
@@ -143,6 +143,12 @@ pub enum Error {
     /// This machine has a key that opens the repository.
     #[error("this machine is enrolled in the repository at {0} already")]
     AlreadyEnrolled(String),
+    /// What was given as a share or as an answer is none.
+    #[error("this is no share for this machine: it is damaged, or was made for somebody else")]
+    NotAShare(#[source] OpenError),
+    /// Shares that give no secret.
+    #[error(transparent)]
+    Shares(#[from] ShareError),
     /// Another run holds the lock.
     #[error("another ownkey is writing to this repository from this machine")]
     Locked,
@@ -299,7 +305,9 @@ impl Error {
             | Self::NotEnrolled(_)
             | Self::NoGrant
             | Self::NoRequest
-            | Self::RemovedBefore => Class::WrongCredential,
+            | Self::RemovedBefore
+            | Self::NotAShare(_)
+            | Self::Shares(_) => Class::WrongCredential,
             Self::Damage { .. } | Self::Header(HeaderError::Damaged) | Self::Slot { .. } => {
                 Class::Damage
             }

@@ -2,7 +2,7 @@
 //! to that core, and has none.
 
 pub use ownkey_crypto::{
-    Capabilities, DeviceId, EnrolmentCode, Epoch, KdfCost, KitSecret, ObjectHash, OsRandom, Parsed,
-    Password, Random, RandomFailed, RecoveryKey, RecoveryKeyError, RepoId, Request, SlotKind,
-    object_hash,
+    Capabilities, ContactsSecret, DeviceId, EnrolmentCode, Epoch, KdfCost, KitSecret, ObjectHash,
+    OsRandom, Parsed, Password, PublicIdentity, Random, RandomFailed, RecoveryKey,
+    RecoveryKeyError, RepoId, Request, Share, SlotKind, object_hash,
 };

@@ -4,6 +4,7 @@ mod access;
 mod backup;
 mod check;
 mod completions;
+mod contact;
 mod copy;
 mod device;
 mod diff;
@@ -88,6 +89,9 @@ pub(crate) enum Command {
     /// The ways back for when every machine is gone
     #[command(subcommand)]
     Recovery(recovery::RecoveryCommand),
+    /// Keep a share for somebody, and help them; needs no repository
+    #[command(subcommand)]
+    Contact(contact::ContactCommand),
     /// Begin new keys, which nobody has who was removed
     Rotate,
     /// Who and what can open the repository, since when, and by which way
@@ -112,7 +116,10 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ),
     ("Trust, but check", &["check", "storage"]),
     ("Keep two", &["copy", "mirror"]),
-    ("Keys", &["access", "device", "key", "recovery", "rotate"]),
+    (
+        "Keys",
+        &["access", "device", "key", "recovery", "rotate", "contact"],
+    ),
     ("This program", &["help", "version", "completions", "man"]),
 ];
 
@@ -167,6 +174,7 @@ fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
         Command::Device(command) => device::run(cx, command),
         Command::Key(command) => key::run(cx, command),
         Command::Recovery(command) => recovery::run(cx, command),
+        Command::Contact(command) => contact::run(cx, command),
         Command::Rotate => rotate::run(cx),
         Command::Access => access::run(cx),
         Command::Completions(_) | Command::Man(_) | Command::Version | Command::Help(_) => {

@@ -18,7 +18,8 @@ use crate::clock;
 use crate::context::{Context, host_name};
 use crate::exit::Class;
 use crate::failure::Failure;
-use crate::keys::{Capabilities, DeviceId, RecoveryKey};
+use crate::gathering::{Gathering, GatheringArgs};
+use crate::keys::{Capabilities, ContactsSecret, DeviceId, RecoveryKey};
 use crate::kit::{self, TypedKit};
 use crate::location::RepositoryUrl;
 use crate::members::{Wanted, find};
@@ -36,6 +37,11 @@ pub(crate) struct RecoverArgs {
     /// The kit as a text file
     #[arg(long, value_name = "FILE")]
     kit: Option<PathBuf>,
+    /// By recovery contacts, without a kit
+    #[arg(long, conflicts_with = "kit")]
+    contacts: bool,
+    #[command(flatten)]
+    answers: GatheringArgs,
     /// The fingerprint on the kit, eight words
     #[arg(long, value_name = "WORDS")]
     fingerprint: Option<String>,
@@ -69,7 +75,7 @@ pub(crate) fn run(cx: &Context, args: &RecoverArgs) -> Result<Class, Failure> {
         args,
         prompt: cx.prompt().filter(|_| !args.yes),
     };
-    let (mut session, key) = recovery.open()?;
+    let (mut session, held) = recovery.open()?;
     let snapshot = recovery.choose(&session.repository.snapshots())?;
     let class = match &snapshot {
         Some(snapshot) => recovery.restore(&session, snapshot)?,
@@ -80,10 +86,34 @@ pub(crate) fn run(cx: &Context, args: &RecoverArgs) -> Result<Class, Failure> {
     };
     let lost = recovery.lost(&session)?;
     if recovery.wants_device()? {
-        session = recovery.settle(session, &key)?;
+        session = recovery.settle(session, &held)?;
     }
     recovery.throw_out(session, &lost)?;
+    held.end()?;
     Ok(class)
+}
+
+/// What opened the repository.
+enum Held {
+    Key(RecoveryKey),
+    Contacts(ContactsSecret, Box<Gathering>),
+}
+
+impl Held {
+    fn credential(&self) -> Credential<'_> {
+        match self {
+            Self::Key(key) => Credential::RecoveryKey(key),
+            Self::Contacts(secret, _) => Credential::Contacts(secret),
+        }
+    }
+
+    /// Everything is back.
+    fn end(self) -> Result<(), Failure> {
+        match self {
+            Self::Key(_) => Ok(()),
+            Self::Contacts(_, gathering) => gathering.end(),
+        }
+    }
 }
 
 /// One way back.
@@ -96,7 +126,7 @@ struct Recovery<'a> {
 
 impl Recovery<'_> {
     /// From the kit to the repository that it is the kit of.
-    fn open(&mut self) -> Result<(Session, RecoveryKey), Failure> {
+    fn open(&mut self) -> Result<(Session, Held), Failure> {
         let mut kit = match &self.args.kit {
             Some(path) => kit::read(&secrets::text_of("kit", path)?)?,
             None => TypedKit::default(),
@@ -105,8 +135,15 @@ impl Recovery<'_> {
             kit.fingerprint = Some(kit::fingerprint(words)?);
         }
         let place = self.place(kit.repository.take())?;
-        let key = self.key(kit.recovery_key.take())?;
-        let session = Session::open_at_place(self.cx, place, Credential::RecoveryKey(&key))?;
+        let held = match self.args.contacts {
+            true => {
+                let gathering = Gathering::begin(self.cx, &place)?;
+                let secret = gathering.collect(self.cx, &self.args.answers)?;
+                Held::Contacts(secret, Box::new(gathering))
+            }
+            false => Held::Key(self.key(kit.recovery_key.take())?),
+        };
+        let session = Session::open_at_place(self.cx, place, held.credential())?;
         if kit.fingerprint.is_none()
             && let Some(prompt) = &self.prompt
         {
@@ -126,7 +163,7 @@ impl Recovery<'_> {
                 "without the fingerprint nobody can tell whether the storage shows an older state",
             ),
         }
-        Ok((session, key))
+        Ok((session, held))
     }
 
     fn place(&self, on_kit: Option<String>) -> Result<RepositoryUrl, Failure> {
@@ -310,7 +347,7 @@ impl Recovery<'_> {
     }
 
     /// Makes this machine a device, and opens the repository as that.
-    fn settle(&self, mut session: Session, key: &RecoveryKey) -> Result<Session, Failure> {
+    fn settle(&self, mut session: Session, held: &Held) -> Result<Session, Failure> {
         let cx = self.cx;
         let name = self.args.name.clone().unwrap_or_else(host_name);
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
@@ -323,7 +360,7 @@ impl Recovery<'_> {
             "device_enrolled",
             json!({ "id": device.to_string(), "name": name }),
         )?;
-        session.reopen(cx, Credential::RecoveryKey(key))
+        session.reopen(cx, held.credential())
     }
 
     /// Devices to throw out: those that were named, or that somebody here says are lost.

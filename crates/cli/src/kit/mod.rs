@@ -74,15 +74,18 @@ impl SecretFile {
 
     /// Fills it; returns when it is on the disk.
     pub(crate) fn write(mut self, contents: &str) -> Result<(), Failure> {
+        self.fill(contents)
+    }
+
+    /// The same for who needs its name afterwards.
+    pub(crate) fn fill(&mut self, contents: &str) -> Result<(), Failure> {
         let Some(mut file) = self.file.take() else {
             return Ok(());
         };
         let path = self.path.display();
         file.write_all(contents.as_bytes())
             .and_then(|()| file.sync_all())
-            .map_err(|error| {
-                Failure::other(format!("cannot write the recovery kit to {path}")).caused_by(&error)
-            })
+            .map_err(|error| Failure::other(format!("cannot write {path}")).caused_by(&error))
     }
 }
 

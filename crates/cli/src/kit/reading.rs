@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn the_text_and_the_square_of_a_kit_are_read_back() {
         let kit = sample();
-        for given in [text::text(&kit), qr::contents(&kit)] {
+        for given in [text(&kit), qr::contents(&kit)] {
             let Ok(read) = read(&given) else {
                 panic!("a kit")
             };

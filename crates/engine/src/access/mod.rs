@@ -5,11 +5,13 @@
 //! expel     Remove, a look at the log to its end, Cut; then a new epoch, or what was taken could still read
 //! epoch     grants for all who stand, then NewEpoch: the entry is the commit point, as everywhere
 //! ways      a recovery identity: its slot, AddIdentity, Slot, a grant
+//! contacts  a way back whose secret is shared out
 //! ```
 //!
 //! Every step can be the last before a crash: what is there then takes nothing from anybody, and the next admin's
 //! command completes a removal that lacks its cut.
 
+mod contacts;
 mod enrol;
 mod epoch;
 mod expel;
@@ -27,6 +29,7 @@ use crate::monitor::Monitor;
 use crate::repository::{Repository, put, unlock};
 use crate::state::Lock;
 
+pub use contacts::{Contact, Given, Kept, Part, Person, contact_words};
 pub use enrol::{Asked, ask, find_request, settle};
 pub use ways::{SlotOf, slots_of};
 

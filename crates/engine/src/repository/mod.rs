@@ -30,7 +30,7 @@ use crate::state::{State, Tips, file};
 
 pub use found::{Founded, Founding, init};
 pub(crate) use open::read_header;
-pub use open::{is_enrolled, open, open_earlier};
+pub use open::{announced, is_enrolled, open, open_earlier};
 pub use unlock::Credential;
 pub use way::{PasswordWay, Way};
 

@@ -37,6 +37,11 @@ pub fn is_enrolled(environment: &Environment, storage: &Arc<dyn Storage>) -> Res
     Ok(state.load_device_key()?.is_some())
 }
 
+/// Which repository the storage says it holds. Nothing vouches for it before it is opened.
+pub fn announced(environment: &Environment, storage: &Arc<dyn Storage>) -> Result<RepoId> {
+    read_header(&Io::new(Arc::clone(storage), environment))
+}
+
 /// Unlocks the repository in `storage` and compares it with what this machine has seen.
 pub fn open(
     environment: &Environment,

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use ownkey_crypto::{
-    Capabilities, DeviceId, Grant, GrantClaim, Identity, IdentitySeed, KitSecret, ObjectHash,
-    OpenError, Password, PublicIdentity, RecoveryKey, RepoId, Slot, SlotContent, SlotError,
-    SlotKind, UncheckedGrant, object_hash,
+    Capabilities, ContactsSecret, DeviceId, Grant, GrantClaim, Identity, IdentitySeed, KitSecret,
+    ObjectHash, OpenError, Password, PublicIdentity, RecoveryKey, RepoId, Slot, SlotContent,
+    SlotError, SlotKind, UncheckedGrant, object_hash,
 };
 use ownkey_storage::Location;
 
@@ -29,6 +29,8 @@ pub enum Credential<'a> {
     Password(&'a Password, Option<&'a KitSecret>),
     /// The recovery key of the kit.
     RecoveryKey(&'a RecoveryKey),
+    /// What recovery contacts gave back.
+    Contacts(&'a ContactsSecret),
 }
 
 /// The seed that `credential` gives.
@@ -51,6 +53,9 @@ pub(super) fn seed(
                 _ => None,
             })
         }
+        Credential::Contacts(secret) => from_slots(io, repo, "secret of the contacts", |slot| {
+            (slot.kind() == SlotKind::Contacts).then(|| slot.open_with_contacts(secret))
+        }),
         Credential::RecoveryKey(key) => from_slots(io, repo, "recovery key", |slot| {
             (slot.kind() == SlotKind::RecoveryKey).then(|| slot.open_with_recovery_key(key))
         }),

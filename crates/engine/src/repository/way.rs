@@ -1,7 +1,8 @@
 //! What opens a slot, for who makes one.
 
 use ownkey_crypto::{
-    KdfCost, KitSecret, Password, Random, RecoveryKey, RepoId, Sealed, Slot, SlotContent,
+    ContactsSecret, KdfCost, KitSecret, Password, Random, RecoveryKey, RepoId, Sealed, Slot,
+    SlotContent,
 };
 
 use crate::error::{Error, Result};
@@ -12,6 +13,8 @@ pub enum Way<'a> {
     Password(PasswordWay<'a>),
     /// A recovery key.
     RecoveryKey(&'a RecoveryKey),
+    /// What recovery contacts hold together.
+    Contacts(&'a ContactsSecret),
 }
 
 /// A password and what it costs to try one.
@@ -35,6 +38,7 @@ impl Way<'_> {
     ) -> Result<Sealed> {
         let sealed = match self {
             Self::RecoveryKey(key) => Slot::seal_recovery_key(content, repo, key, random),
+            Self::Contacts(secret) => Slot::seal_contacts(content, repo, secret, random),
             Self::Password(PasswordWay {
                 password,
                 cost,

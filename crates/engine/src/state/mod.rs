@@ -4,6 +4,7 @@
 //! One owner, one lock, one MAC, one place per repository. Nothing here is ever uploaded.
 
 pub(crate) mod file;
+pub(crate) mod seed;
 mod tips;
 
 use std::fs::File;
@@ -25,7 +26,7 @@ pub(crate) struct State {
     location: PathBuf,
 }
 
-const KEY_MAGIC: &[u8; 16] = b"ownkey device 1\n";
+const KEY_MAGIC: &seed::Magic = b"ownkey device 1\n";
 
 impl State {
     /// Names the folder; nothing is touched.
@@ -58,22 +59,12 @@ impl State {
 
     /// This machine's identity in the repository, if it has one.
     pub(crate) fn load_device_key(&self) -> Result<Option<IdentitySeed>> {
-        let path = self.key_path();
-        let Some(bytes) = file::read_bounded(&path, 64)? else {
-            return Ok(None);
-        };
-        let seed = bytes
-            .strip_prefix(KEY_MAGIC)
-            .and_then(|seed| <[u8; 32]>::try_from(seed).ok());
-        let seed = seed.ok_or(Error::StateTampered(path))?;
-        Ok(Some(IdentitySeed::from_file_bytes(seed)))
+        seed::load(&self.key_path(), KEY_MAGIC)
     }
 
     /// Keeps this machine's identity; never overwrites one.
     pub(crate) fn store_device_key(&self, seed: &IdentitySeed) -> Result<()> {
-        let mut bytes = zeroize::Zeroizing::new(KEY_MAGIC.to_vec());
-        bytes.extend_from_slice(seed.expose_for_file());
-        file::create_private(&self.key_path(), &bytes)
+        seed::store(&self.key_path(), KEY_MAGIC, seed)
     }
 
     /// Puts an identity aside that opens nothing any more, and makes room for another.

@@ -65,7 +65,8 @@ pub(super) fn run(cx: &Context, args: &ApproveArgs) -> Result<Class, Failure> {
     let capabilities = args.capabilities();
     let words = phrase::of(&request.identity.words(&session.repository.id()));
     match &args.words {
-        Some(shown) => must_be_same(shown, &words)?,
+        Some(shown) if phrase::same(shown, &words) => {}
+        Some(_) => return Err(other_words()),
         None => compare(cx, &request, &words, capabilities)?,
     }
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
@@ -97,19 +98,6 @@ fn read(typed: &str) -> Result<EnrolmentCode, Failure> {
             .hint("it has two groups of five characters, like 7XK2M-9QD4T")
     })?;
     Ok(parsed.key)
-}
-
-/// For scripts: the words were carried over.
-fn must_be_same(shown: &str, words: &str) -> Result<(), Failure> {
-    let plain = |text: &str| {
-        text.split_whitespace()
-            .map(str::to_lowercase)
-            .collect::<Vec<_>>()
-    };
-    match plain(shown) == plain(words) {
-        true => Ok(()),
-        false => Err(other_words()),
-    }
 }
 
 fn other_words() -> Failure {

@@ -1,5 +1,6 @@
 //! `ownkey recovery`: the ways back for when every machine is gone.
 
+mod contacts;
 mod key;
 mod kit;
 
@@ -15,6 +16,9 @@ pub(crate) enum RecoveryCommand {
     /// The recovery key: make a new one, or try the one on paper
     #[command(subcommand)]
     Key(key::RecoveryKeyCommand),
+    /// People who together open the repository for you
+    #[command(subcommand)]
+    Contacts(contacts::ContactsCommand),
     /// Print the kit anew, as things are today; asks for the recovery key
     Kit(kit::KitArgs),
 }
@@ -23,6 +27,7 @@ pub(crate) enum RecoveryCommand {
 pub(crate) fn run(cx: &Context, command: &RecoveryCommand) -> Result<Class, Failure> {
     match command {
         RecoveryCommand::Key(command) => key::run(cx, command),
+        RecoveryCommand::Contacts(command) => contacts::run(cx, command),
         RecoveryCommand::Kit(args) => kit::run(cx, args),
     }
 }
