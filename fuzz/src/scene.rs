@@ -60,6 +60,7 @@ impl Scene {
             clock: Arc::new(Noon),
             random: Arc::new(Repeating::new(1)),
             state: folder.path().join("state"),
+            machine: None,
             cache: folder.path().join("cache"),
             indexes: None,
             runtime: runtime.handle().clone(),

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::args::{self, Global};
 use crate::failure::Failure;
 use crate::folders::{self, Folders};
-use crate::keys::OsRandom;
+use crate::keys::{OsRandom, object_hash};
 use crate::location::{RepositoryUrl, WHERE_HINT};
 use crate::options::StorageOptions;
 use crate::profile::{self, Profile};
@@ -141,6 +141,7 @@ impl Context {
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
             state,
+            machine: machine(),
             indexes: (!self.storage.no_cache).then(|| cache.join("indexes")),
             cache,
             runtime: runtime.handle().clone(),
@@ -155,6 +156,17 @@ impl Context {
             runtime,
         })
     }
+}
+
+/// A name of this machine that no other one has: systemd's and D-Bus's, hashed as they ask for.
+fn machine() -> Option<[u8; 32]> {
+    let files = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+    let name = files
+        .iter()
+        .find_map(|file| std::fs::read_to_string(file).ok())?;
+    let name = name.trim();
+    let named = format!("ownkey/1 machine {name}");
+    (!name.is_empty()).then(|| *object_hash(named.as_bytes()).as_bytes())
 }
 
 /// Storage futures wait more than they compute.

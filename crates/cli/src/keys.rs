@@ -3,5 +3,5 @@
 pub(crate) use ownkey_engine::keys::{
     Capabilities, ContactsSecret, DeviceId, EnrolmentCode, KdfCost, KitSecret, ObjectHash,
     OsRandom, Password, PublicIdentity, Random, RecoveryKey, RecoveryKeyError, RepoId, Request,
-    Share, SlotKind,
+    Share, SlotKind, object_hash,
 };

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use ownkey_engine::environment::Environment;
 use ownkey_engine::format::roster::Role;
 use ownkey_engine::monitor::Monitor;
-use ownkey_engine::repository::{self, Credential, Repository};
+use ownkey_engine::repository::{self, Credential, Enrolment, Repository};
 use ownkey_engine::{Class as EngineClass, Error};
 use ownkey_storage::{AsOf, Storage};
 use zeroize::Zeroizing;
@@ -203,9 +203,15 @@ impl Door<'_> {
             Shown::Present(storage) => Arc::clone(storage),
             Shown::Earlier(storage) => Arc::<AsOf>::clone(storage) as Arc<dyn Storage>,
         };
-        let asks_owner = matches!(self.whose, Whose::Owner);
-        if !asks_owner && repository::is_enrolled(self.environment, &storage)? {
-            return Ok(self.with(Credential::Device)?);
+        if !matches!(self.whose, Whose::Owner) {
+            match repository::enrolment(self.environment, &storage)? {
+                Enrolment::Own => return Ok(self.with(Credential::Device)?),
+                Enrolment::Copied => self.cx.ui.note(
+                    "the key in the state folder is that of another machine, from which the folder was copied; this machine gets one of \
+                     its own with `ownkey device request`",
+                ),
+                Enrolment::None => {}
+            }
         }
         if let Some(text) = self.secret(RECOVERY_KEY)? {
             let key = recovery_key(&text)?;

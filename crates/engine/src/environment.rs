@@ -21,6 +21,9 @@ pub struct Environment {
     pub random: Arc<dyn Random>,
     /// This machine's keys and memory of what it saw; losing it costs an enrolment.
     pub state: PathBuf,
+    /// What tells this machine from others, if anything does: keys that were copied here with a folder or
+    /// an image are not used. No secret rests on it.
+    pub machine: Option<[u8; 32]>,
     /// What can be fetched or computed again.
     pub cache: PathBuf,
     /// Where the indexes of repositories are kept from run to run, below the cache; none keeps them

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use ownkey_engine::backup;
-use ownkey_engine::repository::is_enrolled;
+use ownkey_engine::repository::enrolment;
 use ownkey_engine::{Class as EngineClass, Error};
 use serde_json::json;
 
@@ -103,7 +103,7 @@ fn made_or_opened(
         }
         storage => storage?,
     };
-    match is_enrolled(&room.environment, &storage) {
+    match enrolment(&room.environment, &storage) {
         Ok(_) => Session::unlock(cx, place, room, &storage),
         Err(Error::NoRepository(_)) => founding::found(cx, &args.wishes, place),
         Err(error) if error.class() == EngineClass::NoRepository => {

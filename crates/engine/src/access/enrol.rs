@@ -29,7 +29,7 @@ use crate::io::{Io, Outgoing};
 use crate::keyring::Holder;
 use crate::monitor::Monitor;
 use crate::repository::{Credential, Repository, open, read_header};
-use crate::state::State;
+use crate::state::{Enrolment, State};
 
 /// What the new machine shows.
 pub struct Asked {
@@ -54,6 +54,9 @@ pub fn ask(
     let repo = read_header(&io)?;
     let state = State::of(environment, &repo, io.location());
     let _lock = state.lock()?;
+    if state.enrolment()? == Enrolment::Copied {
+        state.set_aside_device_key()?;
+    }
     if state.load_device_key()?.is_some() {
         match open(environment, storage, Credential::Device, monitor) {
             Ok(_) => return Err(Error::AlreadyEnrolled(io.location().to_string())),
@@ -92,9 +95,13 @@ pub fn settle(
     capabilities: Capabilities,
     monitor: &dyn Monitor,
 ) -> Result<DeviceId> {
-    if repository.state.load_device_key()?.is_some() {
-        let place = repository.location().to_string();
-        return Err(Error::AlreadyEnrolled(place));
+    match repository.state.enrolment()? {
+        Enrolment::None => {}
+        Enrolment::Copied => repository.state.set_aside_device_key()?,
+        Enrolment::Own => {
+            let place = repository.location().to_string();
+            return Err(Error::AlreadyEnrolled(place));
+        }
     }
     let seed = IdentitySeed::generate(repository.environment.random.as_ref())?;
     let state = State::of(

@@ -28,9 +28,10 @@ use crate::roster::Roster;
 use crate::roster::load::{self, Shown};
 use crate::state::{State, Tips, file};
 
+pub use crate::state::Enrolment;
 pub use found::{Founded, Founding, init};
 pub(crate) use open::read_header;
-pub use open::{announced, is_enrolled, open, open_earlier};
+pub use open::{announced, enrolment, open, open_earlier};
 pub use unlock::Credential;
 pub use way::{PasswordWay, Way};
 

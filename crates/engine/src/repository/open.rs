@@ -24,17 +24,16 @@ use crate::log::{KnownLogs, LogReader, Logs};
 use crate::monitor::Monitor;
 use crate::roster::Roster;
 use crate::roster::news::sentence;
-use crate::state::{State, file, pin_location, pinned};
+use crate::state::{Enrolment, State, file, pin_location, pinned};
 
 /// Whether this machine has a key of the repository in `storage`.
-pub fn is_enrolled(environment: &Environment, storage: &Arc<dyn Storage>) -> Result<bool> {
+pub fn enrolment(environment: &Environment, storage: &Arc<dyn Storage>) -> Result<Enrolment> {
     let io = Io::new(Arc::clone(storage), environment);
     let repo = match pinned(environment, io.location())? {
         Some(repo) => repo,
         None => read_header(&io)?,
     };
-    let state = State::of(environment, &repo, io.location());
-    Ok(state.load_device_key()?.is_some())
+    State::of(environment, &repo, io.location()).enrolment()
 }
 
 /// Which repository the storage says it holds. Nothing vouches for it before it is opened.

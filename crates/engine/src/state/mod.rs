@@ -24,6 +24,18 @@ pub(crate) use tips::Tips;
 pub(crate) struct State {
     folder: PathBuf,
     location: PathBuf,
+    machine: Option<[u8; 32]>,
+}
+
+/// Whether this machine has a key of a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enrolment {
+    /// It has none.
+    None,
+    /// It has one of its own.
+    Own,
+    /// There is one that was made on another machine, and came here with a copied folder or disk.
+    Copied,
 }
 
 const KEY_MAGIC: &seed::Magic = b"ownkey device 1\n";
@@ -39,6 +51,7 @@ impl State {
         Self {
             location: folder.join("locations").join(&place[..32]),
             folder,
+            machine: environment.machine,
         }
     }
 
@@ -57,14 +70,43 @@ impl State {
         &self.location
     }
 
-    /// This machine's identity in the repository, if it has one.
+    /// Whether this machine has a key.
+    pub(crate) fn enrolment(&self) -> Result<Enrolment> {
+        if !self.key_path().exists() {
+            return Ok(Enrolment::None);
+        }
+        let made_on = file::read_bounded(&self.machine_path(), 64)?;
+        let copied = match (made_on, self.machine) {
+            (Some(there), Some(here)) => there != here,
+            // Nothing tells machines apart here, or did not where it was made.
+            _ => false,
+        };
+        Ok(if copied {
+            Enrolment::Copied
+        } else {
+            Enrolment::Own
+        })
+    }
+
+    /// This machine's identity in the repository, if it has one of its own.
     pub(crate) fn load_device_key(&self) -> Result<Option<IdentitySeed>> {
-        seed::load(&self.key_path(), KEY_MAGIC)
+        match self.enrolment()? {
+            Enrolment::Own => seed::load(&self.key_path(), KEY_MAGIC),
+            Enrolment::None | Enrolment::Copied => Ok(None),
+        }
     }
 
     /// Keeps this machine's identity; never overwrites one.
     pub(crate) fn store_device_key(&self, seed: &IdentitySeed) -> Result<()> {
+        if let Some(machine) = self.machine {
+            file::write_private(&self.machine_path(), &machine)?;
+        }
         seed::store(&self.key_path(), KEY_MAGIC, seed)
+    }
+
+    /// On which machine the key was made.
+    fn machine_path(&self) -> PathBuf {
+        self.folder.join("machine")
     }
 
     /// Puts an identity aside that opens nothing any more, and makes room for another.

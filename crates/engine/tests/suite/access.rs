@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use ownkey_crypto::{Capabilities, DeviceId, EnrolmentCode, RecoveryKey};
 use ownkey_engine::access::{self, Admin, Asked, find_request};
 use ownkey_engine::format::layout;
-use ownkey_engine::repository::{self, Credential, Repository, Way};
+use ownkey_engine::repository::{self, Credential, Enrolment, Repository, Way};
 use ownkey_engine::restore::{self, RestoreOptions};
 use ownkey_engine::tree::Browser;
 use ownkey_engine::{Error, Result};
@@ -147,6 +147,35 @@ fn a_machine_that_nobody_let_in_opens_nothing_and_may_ask_again() {
     }
     let enrolled = ask(&laptop, &case.storage).err();
     assert!(matches!(enrolled, Some(Error::AlreadyEnrolled(_))));
+}
+
+#[test]
+fn a_key_that_came_with_a_copied_disk_is_not_used_and_the_copy_enrols_anew() {
+    let case = Case::new(1015);
+    let mut laptop = World::in_memory(1016);
+    laptop.environment.machine = Some([1; 32]);
+    let asked = ask(&laptop, &case.storage).unwrap();
+    let request = find_request(&case.open(), &asked.code).unwrap();
+    case.administer(|mut admin| admin.enrol(&request, USUAL))
+        .unwrap();
+    let me = laptop.open(&case.storage).unwrap().me();
+    // The same folder on another machine.
+    laptop.environment.machine = Some([2; 32]);
+    let refused = laptop.open(&case.storage).err();
+    assert!(
+        matches!(refused, Some(Error::NotEnrolled(_))),
+        "{refused:?}"
+    );
+    let enrolment = repository::enrolment(&laptop.environment, &case.storage).unwrap();
+    assert_eq!(enrolment, Enrolment::Copied);
+    let asked = ask(&laptop, &case.storage).unwrap();
+    let request = find_request(&case.open(), &asked.code).unwrap();
+    case.administer(|mut admin| admin.enrol(&request, USUAL))
+        .unwrap();
+    assert_ne!(laptop.open(&case.storage).unwrap().me(), me);
+    // Where nothing tells machines apart, nothing is refused.
+    laptop.environment.machine = None;
+    laptop.open(&case.storage).unwrap();
 }
 
 #[test]

@@ -119,6 +119,7 @@ impl World {
             clock: clock.clone(),
             random: Arc::new(TestRandom::of(seed)),
             state: folder.path().join("state"),
+            machine: None,
             cache: folder.path().join("cache"),
             indexes: Some(folder.path().join("cache/indexes")),
             runtime: runtime.handle().clone(),
