@@ -23,6 +23,9 @@ use crate::monitor::{Figure, Monitor, Stage, timed};
 
 /// A pack is sealed when its frames and what its directory says of them reach this many bytes.
 const TARGET: usize = 16 << 20;
+/// And it is full with so many chunks, however short they are: its directory, 5 MB in memory then, is read by
+/// whoever looks for one of them.
+const MOST_CHUNKS: usize = 1 << 17;
 /// What the directory of a pack says of one chunk, in bytes (docs/format.md §9): of tiny files it
 /// is more than their content. Counted, it keeps two halves together below the 32 MiB of a segment.
 const CHUNK: usize = 36;
@@ -75,6 +78,7 @@ struct OpenPacks {
 struct OpenPack {
     frames: Vec<Frame>,
     bytes: usize,
+    chunks: usize,
 }
 
 impl<'m> Packer<'m> {
@@ -121,8 +125,9 @@ impl<'m> Packer<'m> {
             let [first, second] = &mut open.packs;
             let pack = if coin[0] & 1 == 0 { first } else { second };
             pack.bytes += length;
+            pack.chunks += frame.chunks.len();
             pack.frames.push(frame);
-            let full = if pack.bytes >= TARGET {
+            let full = if pack.bytes >= TARGET || pack.chunks >= MOST_CHUNKS {
                 Some((kind, std::mem::take(pack)))
             } else if held.bytes > self.room {
                 Some(held.fullest())
@@ -149,6 +154,7 @@ impl<'m> Packer<'m> {
                 // Two halves make at most one pack of twice the target.
                 one.frames.extend(two.frames);
                 one.bytes += two.bytes;
+                one.chunks += two.chunks;
                 let padding = if open.session < SMALL_SESSION {
                     PackPadding::SmallSession
                 } else {

@@ -43,10 +43,7 @@ fn write_text(out: &mut String, kit: &Kit) -> std::fmt::Result {
         out,
         "\nIt asks for what is above. Upper or lower case, spaces and hyphens do not matter, and"
     )?;
-    writeln!(
-        out,
-        "one wrong character of the recovery key is put right. To look before: ownkey -r … snapshots."
-    )
+    writeln!(out, "one wrong character of the recovery key is put right.")
 }
 
 /// The commands that bring everything back.

@@ -227,7 +227,7 @@ fn each_field_of_a_changed_header_has_its_own_error() {
     };
     assert_eq!(change(0, b'o'), OpenError::NotOwnkey);
     assert_eq!(change(4, 2), OpenError::Unsupported(Unsupported::Version));
-    assert_eq!(change(5, 10), OpenError::Unsupported(Unsupported::Class));
+    assert_eq!(change(5, 12), OpenError::Unsupported(Unsupported::Class));
     assert_eq!(change(5, 0), OpenError::Unsupported(Unsupported::Class));
     assert_eq!(change(5, 6), OpenError::WrongClass);
     assert_eq!(change(6, 2), OpenError::Unsupported(Unsupported::Wrap));

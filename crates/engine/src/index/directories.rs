@@ -11,6 +11,10 @@ const KEPT: usize = 16 << 20;
 /// Bytes of a chunk and of a frame in memory.
 const EACH: (usize, usize) = (36, 64);
 
+/// Packs whose directories are kept however large they are: chunks that were stored one after another lie in two
+/// packs by turns.
+const LEAST: usize = 2;
+
 /// A bounded number of bytes, the oldest leaving first.
 #[derive(Debug, Default)]
 pub(super) struct Directories(Mutex<Cache>);
@@ -49,6 +53,7 @@ impl Directories {
             cache.bytes += bytes;
         }
         while cache.bytes > KEPT
+            && cache.order.len() > LEAST
             && let Some(oldest) = cache.order.pop_front()
         {
             if let Some((_, bytes)) = cache.kept.remove(&oldest) {

@@ -1,6 +1,7 @@
 //! The engine through its public face, over storages in memory and real trees of files.
 
 mod access;
+mod access_races;
 mod as_of;
 mod attacks;
 mod backup;
