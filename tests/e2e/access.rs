@@ -281,3 +281,30 @@ fn access_names_everybody_and_nobody_else() {
     assert!(!told.out.contains(PASSWORD));
     assert!(Path::new(&home.text("repo")).is_dir());
 }
+
+#[test]
+fn a_machine_that_may_only_write_backs_up_and_its_files_come_back_on_the_owners() {
+    let home = Home::with_snapshot();
+    approve(&home, "server", &["--write-only"]);
+    let source = home.text("src");
+    run(&mut machine(&home, "server", &["backup", &source])).ok();
+    std::fs::write(home.path("src/notes.txt"), "something else\n").expect("a file");
+    run(&mut machine(&home, "server", &["backup", &source])).ok();
+    let listed = run(&mut machine(&home, "server", &["snapshots"])).ok();
+    assert!(listed.out.contains("may only write"), "{}", listed.out);
+    for arguments in [
+        &["restore", "latest", "--target", "x"][..],
+        &["ls", "latest"],
+        &["check"],
+        &["rotate"],
+    ] {
+        run(&mut machine(&home, "server", arguments))
+            .ended(1)
+            .says("this device may not")
+            .well_said();
+    }
+    home.run(&["restore", "latest", "--target", "back"]).ok();
+    let restored = home.path(&format!("back{source}"));
+    assert_same_tree(&home.path("src"), &restored);
+    home.run(&["check", "--read-data"]).ok();
+}

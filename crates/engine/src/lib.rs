@@ -29,6 +29,7 @@ mod log_state;
 pub mod memory;
 pub mod mirror;
 pub mod monitor;
+mod own_segments;
 mod packer;
 mod parallel;
 mod problem;

@@ -47,6 +47,9 @@ impl Browser {
     /// Loads the index of `repository`. Of several copies of a chunk, one in a pack that is known
     /// to be damaged is read last.
     pub fn new(repository: &Repository) -> Result<Self> {
+        if !repository.may_read() {
+            return Err(Error::NotAllowed("read"));
+        }
         let index = Index::load(repository, &known_damage(repository)?)?;
         Ok(Self::over(repository, Arc::new(index)))
     }

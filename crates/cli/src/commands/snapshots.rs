@@ -60,6 +60,12 @@ pub(crate) fn run(cx: &Context, args: &SnapshotsArgs) -> Result<Class, Failure> 
         cx.ui.json("snapshot", described(snapshot))?;
         table.row(row(snapshot));
     }
+    if snapshots.is_empty() && !session.repository.may_read() {
+        cx.ui.line(
+            "this device may only write: what snapshots there are is told where you may read",
+        )?;
+        return Ok(Class::Ok);
+    }
     if snapshots.is_empty() {
         cx.ui
             .line("there are no snapshots here yet; make one with: ownkey backup PATH…")?;

@@ -93,6 +93,11 @@ impl Repository {
         self.me
     }
 
+    /// Whether the identity that opened it may read; one that only writes sees no snapshots.
+    pub fn may_read(&self) -> bool {
+        self.keys.may_read()
+    }
+
     /// The moment that is shown, if it is not the present: then nothing can be written.
     pub fn earlier(&self) -> Option<SystemTime> {
         self.earlier
@@ -181,6 +186,9 @@ impl Repository {
 
     /// The snapshot that `name` means: `latest`, `latest~N`, or the beginning of an id.
     pub fn find_snapshot(&self, name: &str) -> Result<Snapshot> {
+        if !self.may_read() {
+            return Err(Error::NotAllowed("read"));
+        }
         let mut snapshots = self.snapshots();
         let none = || Error::NoSnapshot(name.to_owned());
         if let Some(back) = name.strip_prefix("latest") {

@@ -11,7 +11,7 @@ use ownkey_engine::restore::{self, RestoreOptions};
 use ownkey_engine::tree::Browser;
 use ownkey_engine::{Error, Result};
 use ownkey_storage::{MemoryStorage, Storage};
-use ownkey_testkit::{Dump, tree};
+use ownkey_testkit::{Dump, SeededRandom, tree};
 
 use crate::attacks::forger::{names_under, ready};
 use crate::attacks::scene::{fast_folder, write};
@@ -211,6 +211,66 @@ fn who_may_only_read_restores_and_does_not_back_up() {
     case.assert_restores(&repository);
     let refused = laptop.try_backup(&mut repository, &case.source).err();
     assert!(matches!(refused, Some(Error::NotAllowed(_))), "{refused:?}");
+}
+
+#[test]
+fn who_may_only_write_backs_up_dedups_against_itself_and_opens_nothing() {
+    let case = Case::new(1045);
+    write(
+        &case.source.join("large"),
+        &SeededRandom::new(1).bytes(3 << 20),
+    );
+    case.desk.backup(&mut case.open(), &case.source);
+    let (laptop, device) = case.enrolled(1046, Capabilities::WRITE);
+    let open = || laptop.open(&case.storage).unwrap();
+    let stored = || -> u64 {
+        let dump = ready(Dump::take(case.storage.as_ref())).unwrap();
+        dump.iter().map(|(_, bytes)| bytes.len() as u64).sum()
+    };
+    let before = stored();
+    laptop.backup(&mut open(), &case.source);
+    let first = stored();
+    assert!(
+        first - before > 3 << 20,
+        "what others stored is not relied on"
+    );
+    // Nothing is read or stored again, also where only what it keeps for itself is left.
+    laptop.backup(&mut open(), &case.source);
+    std::fs::remove_dir_all(laptop.folder.path().join("cache")).unwrap();
+    write(&case.source.join("letter"), b"another letter");
+    let report = laptop.backup(&mut open(), &case.source);
+    assert_eq!(report.read_files, 1);
+    assert!(stored() - first < 1 << 20, "{}", stored() - first);
+    // It sees no snapshot and opens no tree; the owner's machine restores what it wrote.
+    assert!(open().snapshots().is_empty() && !open().may_read());
+    let refused = Browser::new(&open()).err();
+    assert!(matches!(refused, Some(Error::NotAllowed(_))), "{refused:?}");
+    let refused = Admin::of(&mut open(), &laptop.monitor).err();
+    assert!(matches!(refused, Some(Error::NotAllowed(_))), "{refused:?}");
+    let owner = case.open();
+    let written: Vec<_> = owner
+        .snapshots()
+        .into_iter()
+        .filter(|one| one.device == device)
+        .collect();
+    assert_eq!(written.len(), 3);
+    let newest = written.last().unwrap();
+    let browser = Browser::new(&owner).unwrap();
+    let target = tempfile::tempdir_in(fast_folder()).unwrap();
+    let options = RestoreOptions {
+        subpath: Some(case.source.clone()),
+        ..RestoreOptions::into_folder(target.path())
+    };
+    restore::run(&owner, &browser, newest, &options, &case.desk.monitor).unwrap();
+    let differences = tree::compare(&case.source, target.path());
+    assert!(
+        differences.iter().all(|one| one.path == Path::new(".")),
+        "{differences:#?}"
+    );
+    // A new epoch reaches it, too.
+    case.administer(|admin| admin.begin_epoch()).unwrap();
+    laptop.backup(&mut open(), &case.source);
+    assert_eq!(case.open().snapshots().len(), 6);
 }
 
 #[test]

@@ -20,6 +20,9 @@ use crate::ui::show;
 pub(crate) struct ApproveArgs {
     /// The code that the new machine shows
     code: String,
+    /// It may back up, and read nothing, not even what it wrote itself
+    #[arg(long, conflicts_with_all = ["read_only", "prune", "admin"])]
+    write_only: bool,
     /// It may restore, and not back up
     #[arg(long)]
     read_only: bool,
@@ -39,6 +42,9 @@ pub(crate) struct ApproveArgs {
 
 impl ApproveArgs {
     fn capabilities(&self) -> Capabilities {
+        if self.write_only {
+            return Capabilities::WRITE;
+        }
         let mut capabilities = Capabilities::READ;
         if !self.read_only {
             capabilities = capabilities.and(Capabilities::WRITE);

@@ -9,6 +9,7 @@ use crate::format::layout;
 use crate::format::segment::{self, IndexedPack};
 use crate::io::Outgoing;
 use crate::monitor::Figure;
+use crate::own_segments::OwnSegments;
 use crate::packer::Packer;
 
 /// Body of a segment of several packs, in bytes.
@@ -63,7 +64,11 @@ impl Session<'_> {
         let length = sealed.len() as u64;
         self.stored_bytes += length;
         self.monitor.count(Figure::BytesUploaded, length);
-        Ok((sealed.hash(), sealed))
+        let hash = sealed.hash();
+        if let Some(own) = OwnSegments::of(self.repository) {
+            own.keep(&hash, packs)?;
+        }
+        Ok((hash, sealed))
     }
 }
 

@@ -18,3 +18,4 @@ mod planted;
 mod removed;
 mod rollback;
 mod trees;
+mod write_only;
