@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use ownkey_testkit::servers::{Bucket, HttpServer, S3Server, SshServer};
+use ownkey_testkit::servers::{Bucket, HttpServer, LISTER, S3Server, SshServer};
 
 use crate::home::{Home, Run, assert_same_tree, run};
 
@@ -261,4 +261,80 @@ fn a_backup_can_be_locked_and_says_until_when() {
         .ended(2)
         .well_said()
         .says("Object Lock");
+}
+
+/// The policy of docs/storage/s3.md for a machine that may only write.
+fn write_only_policy(bucket: &str) -> String {
+    let page = include_str!("../../docs/storage/s3.md");
+    let (_, after) = page
+        .split_once("## A machine that may only write")
+        .expect("the chapter");
+    let policy = after.split("```json").nth(1).expect("a policy");
+    let policy = policy.split("```").next().expect("its end");
+    policy
+        .replace("BUCKET", bucket)
+        .replace("PREFIX", "mine")
+        .replace("NAME", LISTER)
+}
+
+#[test]
+fn a_machine_that_may_only_write_works_with_credentials_that_read_no_data() {
+    let Some(server) = S3Server::seaweedfs() else {
+        return;
+    };
+    let bucket = server.fresh_bucket(Bucket::Plain);
+    let owner = at_s3(server, &format!("{bucket}/mine"));
+    owner.init().ok();
+    owner.run(&["backup", "src"]).ok();
+    server.set_policy(&bucket, &write_only_policy(&bucket));
+
+    let state = owner.home.path("state of the server");
+    let machine = |arguments: &[&str]| {
+        let mut command = owner.command(arguments);
+        command
+            .env("OWNKEY_STATE_DIR", &state)
+            .env("OWNKEY_CACHE_DIR", owner.home.path("cache of the server"))
+            .env("AWS_ACCESS_KEY_ID", LISTER)
+            .env("AWS_SECRET_ACCESS_KEY", format!("{LISTER}-secret"))
+            .env_remove("OWNKEY_PASSWORD");
+        run(&mut command)
+    };
+    let request = [
+        "device",
+        "request",
+        "--name",
+        "server",
+        "--no-wait",
+        "--json",
+    ];
+    let asked = machine(&request).ok().json();
+    let is_it = |line: &&serde_json::Value| line["message_type"] == "device_request";
+    let asked = asked.iter().find(is_it).expect("a request");
+    let text = |key: &str| asked[key].as_str().expect("a text").to_owned();
+    let (code, words) = (text("code"), text("words"));
+    let approve = [
+        "device",
+        "approve",
+        &code,
+        "--write-only",
+        "--words",
+        &words,
+    ];
+    owner.run(&approve).ok();
+    machine(&["backup", "src"]).ok();
+    std::fs::write(owner.home.path("src/more"), "more").expect("a file");
+    machine(&["backup", "src"]).ok();
+    machine(&["restore", "latest", "--target", "x"]).ended(1);
+
+    // The credentials alone read no data either, whoever uses them.
+    let mut thief = owner.command(&["restore", "latest", "--target", "x"]);
+    thief
+        .env("AWS_ACCESS_KEY_ID", LISTER)
+        .env("AWS_SECRET_ACCESS_KEY", format!("{LISTER}-secret"))
+        .env("OWNKEY_CACHE_DIR", owner.home.path("no cache"));
+    assert_ne!(run(&mut thief).code, 0);
+
+    owner.run(&["restore", "latest", "--target", "back"]).ok();
+    let restored = owner.home.path(&format!("back{}", owner.home.text("src")));
+    assert_same_tree(&owner.home.path("src"), &restored);
 }

@@ -24,7 +24,7 @@ pub use http::{Answer, request};
 pub use port::free_port;
 pub use process::Server;
 pub use rclone::HttpServer;
-pub use s3::{Bucket, READER, S3Server};
+pub use s3::{Bucket, LISTER, READER, S3Server};
 pub use ssh::SshServer;
 
 use std::path::Path;

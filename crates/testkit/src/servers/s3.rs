@@ -24,6 +24,9 @@ const UNSEEN: Duration = Duration::from_millis(150);
 /// access key, and with `-secret` behind it its secret.
 pub const READER: &str = "ownkey-reader";
 
+/// A user of SeaweedFS who may list, and whatever a bucket's policy adds to that; with credentials like [`READER`]'s.
+pub const LISTER: &str = "ownkey-lister";
+
 /// What a fresh bucket keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bucket {
@@ -166,7 +169,9 @@ fn start_seaweedfs() -> Option<S3Server> {
             {{"name":"test","credentials":[{{"accessKey":"{ACCESS_KEY}","secretKey":"{SECRET}"}}],
              "actions":["Admin","Read","Write","List","Tagging"]}},
             {{"name":"{READER}","credentials":[{{"accessKey":"{READER}","secretKey":"{READER}-secret"}}],
-             "actions":["Read","List"]}}]}}"#
+             "actions":["Read","List"]}},
+            {{"name":"{LISTER}","credentials":[{{"accessKey":"{LISTER}","secretKey":"{LISTER}-secret"}}],
+             "actions":["List"]}}]}}"#
     );
     fs::write(folder.path().join("s3.json"), identities).expect("the users");
     let port = free_port();
