@@ -31,6 +31,7 @@ fn a_seed_is_written_to_the_device_key_file_and_into_slots_only() {
             // Derivations, whose results are secrets again.
             "crates/crypto/src/hedge.rs",
             "crates/crypto/src/identity.rs",
+            "crates/crypto/src/local_state.rs",
             // The payload of a slot.
             "crates/crypto/src/slot.rs",
             // The device key and a contact's key, mode 0600.

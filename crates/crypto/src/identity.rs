@@ -12,7 +12,6 @@ use crate::random::{Random, RandomFailed};
 use crate::secret::Secret;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use std::fmt;
-use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// The 32 bytes an identity grows from: in a file of the state folder, or behind a slot.
@@ -249,35 +248,5 @@ impl fmt::Debug for PublicIdentity {
             "PublicIdentity({})",
             crate::ids::object_hash(&self.to_bytes())
         )
-    }
-}
-
-/// Authenticates the files of the state folder; never leaves the machine (docs/format.md §4).
-pub struct LocalStateKey(Secret);
-
-impl LocalStateKey {
-    /// Of the device that owns the folder.
-    #[must_use]
-    pub fn from_seed(seed: &IdentitySeed) -> Self {
-        Self(derive(seed.expose_for_file(), "local-state", &[]))
-    }
-
-    /// BLAKE3-keyed MAC of a file's contents.
-    #[must_use]
-    pub fn tag(&self, bytes: &[u8]) -> [u8; 32] {
-        *blake3::keyed_hash(self.0.as_bytes(), bytes).as_bytes()
-    }
-
-    /// Compares in constant time.
-    ///
-    /// # Errors
-    /// [`OpenError::NotAuthentic`] if the file was changed by who lacks the key.
-    pub fn verify(&self, bytes: &[u8], tag: &[u8; 32]) -> Result<(), OpenError> {
-        let same: bool = self.tag(bytes).ct_eq(tag).into();
-        if same {
-            Ok(())
-        } else {
-            Err(OpenError::NotAuthentic)
-        }
     }
 }

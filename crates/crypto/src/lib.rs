@@ -80,6 +80,7 @@ mod kdf;
 mod kem;
 mod keys;
 mod label;
+mod local_state;
 mod log_keys;
 mod name_keys;
 mod pack;
@@ -102,7 +103,7 @@ pub use error::{OpenError, RecoveryKeyError, SealError, ShareError, SlotError, U
 pub use grant::{Capabilities, Grant, GrantClaim, UncheckedGrant};
 pub use header::{HEADER_LEN, MAX_HEADER_LEN, peek_epoch, peek_repo};
 pub use hedge::Hedge;
-pub use identity::{Identity, IdentitySeed, LocalStateKey, PublicIdentity, Signature, Signed};
+pub use identity::{Identity, IdentitySeed, PublicIdentity, Signature, Signed};
 pub use ids::{
     BadHex, ChunkId, DeviceId, Epoch, GrantName, ObjectHash, ObjectHasher, RepoId, RequestName,
     grant_label, log_name, object_hash, request_label, roster_label,
@@ -110,6 +111,7 @@ pub use ids::{
 pub use kem::ReadKemPublic;
 pub use keys::{DedupKey, LogKey, ReadKey};
 pub use label::Class;
+pub use local_state::LocalStateKey;
 pub use log_keys::{LogKeys, RosterKeys};
 pub use name_keys::NameKeys;
 pub use pack::{FrameInput, PackInput, PackKind, PackPadding, SealedPack, seal_pack};

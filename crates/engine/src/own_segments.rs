@@ -38,8 +38,8 @@ impl OwnSegments {
 
     /// The packs of a segment, if they were kept.
     pub(crate) fn read(&self, hash: &ObjectHash) -> Option<Vec<IndexedPack>> {
-        let kept = file::read_authentic(&self.path(hash), &self.key, SEGMENT_LIMIT as u64);
-        segment::decode_kept(&kept.ok()??).ok()
+        let kept = file::open_authentic(&self.path(hash), &self.key, SEGMENT_LIMIT as u64);
+        segment::decode(&kept.ok()??).ok()
     }
 
     fn path(&self, hash: &ObjectHash) -> PathBuf {

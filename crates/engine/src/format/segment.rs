@@ -58,11 +58,7 @@ fn count(length: usize) -> u32 {
 
 /// Reads the body of a segment.
 pub fn decode(bytes: &Opened) -> Result<Vec<IndexedPack>, FormatError> {
-    decode_kept(bytes.as_bytes())
-}
-
-/// The same of bytes that this device encoded itself, kept and authenticated.
-pub(crate) fn decode_kept(bytes: &[u8]) -> Result<Vec<IndexedPack>, FormatError> {
+    let bytes = bytes.as_bytes();
     if bytes.len() > SEGMENT_LIMIT {
         return Err(FormatError::TooLarge { what: WHAT });
     }

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use ownkey_crypto::LocalStateKey;
+use ownkey_crypto::{LocalStateKey, Opened};
 
 use crate::error::{Error, Result};
 
@@ -88,15 +88,23 @@ pub(crate) fn read_authentic(
     key: &LocalStateKey,
     limit: u64,
 ) -> Result<Option<Vec<u8>>> {
+    let opened = open_authentic(path, key, limit)?;
+    Ok(opened.map(|opened| opened.as_bytes().to_vec()))
+}
+
+/// The same as what was opened, for decoders that take nothing else.
+pub(crate) fn open_authentic(
+    path: &Path,
+    key: &LocalStateKey,
+    limit: u64,
+) -> Result<Option<Opened>> {
     let Some(bytes) = read_bounded(path, limit + 32)? else {
         return Ok(None);
     };
-    let (tag, body) = bytes
-        .split_first_chunk::<32>()
-        .ok_or_else(|| Error::StateTampered(path.to_owned()))?;
-    key.verify(body, tag)
-        .map_err(|_| Error::StateTampered(path.to_owned()))?;
-    Ok(Some(body.to_vec()))
+    let tampered = || Error::StateTampered(path.to_owned());
+    let (tag, body) = bytes.split_first_chunk::<32>().ok_or_else(tampered)?;
+    let opened = key.open(body.to_vec(), tag);
+    opened.map(Some).map_err(|_| tampered())
 }
 
 /// Writes `tag ‖ bytes`.
