@@ -18,7 +18,7 @@ use std::sync::Arc;
 use ownkey_crypto::{
     Capabilities, DeviceId, EnrolmentCode, Identity, IdentitySeed, Request, RequestKey,
 };
-use ownkey_storage::Storage;
+use ownkey_storage::{ObjectName, Storage};
 
 use super::Admin;
 use crate::environment::Environment;
@@ -54,16 +54,15 @@ pub fn ask(
     let repo = read_header(&io)?;
     let state = State::of(environment, &repo, io.location());
     let _lock = state.lock()?;
-    if state.enrolment()? == Enrolment::Copied {
-        state.set_aside_device_key()?;
-    }
-    if state.load_device_key()?.is_some() {
-        match open(environment, storage, Credential::Device, monitor) {
+    match state.enrolment()? {
+        Enrolment::None => {}
+        Enrolment::Copied => state.set_aside_device_key()?,
+        Enrolment::Own => match open(environment, storage, Credential::Device, monitor) {
             Ok(_) => return Err(Error::AlreadyEnrolled(io.location().to_string())),
             // It was removed, or never approved: what opens nothing is not asked for again.
             Err(Error::NoGrant) => state.set_aside_device_key()?,
             Err(error) => return Err(error),
-        }
+        },
     }
     let random = environment.random.as_ref();
     let seed = IdentitySeed::generate(random)?;
@@ -80,7 +79,7 @@ pub fn ask(
     io.create(&layout::request(&key.name()), Outgoing::Object(sealed))?;
     Ok(Asked {
         code,
-        words: Identity::from_seed(&seed).public().words(&repo),
+        words: request.identity.words(&repo),
     })
 }
 
@@ -104,11 +103,6 @@ pub fn settle(
         }
     }
     let seed = IdentitySeed::generate(repository.environment.random.as_ref())?;
-    let state = State::of(
-        &repository.environment,
-        &repository.id(),
-        repository.location(),
-    );
     let identity = Introduced {
         public: Identity::from_seed(&seed).public().clone(),
         role: Role::Device,
@@ -118,19 +112,29 @@ pub fn settle(
     let device = repository.keys.names.device_id(&identity.public);
     Admin::of(repository, monitor)?.introduce(identity, device)?;
     // Last, so that a key in the state folder opens something.
-    state.store_device_key(&seed)?;
+    repository.state.store_device_key(&seed)?;
     Ok(device)
+}
+
+/// A request that was found under its code.
+pub struct Found {
+    /// Who asks.
+    pub request: Request,
+    name: ObjectName,
 }
 
 /// The request under a code.
 ///
 /// # Errors
 /// [`Error::NoRequest`], [`Error::Object`]; those of the storage.
-pub fn find_request(repository: &Repository, code: &EnrolmentCode) -> Result<Request> {
+pub fn find_request(repository: &Repository, code: &EnrolmentCode) -> Result<Found> {
     let key = RequestKey::new(code, &repository.id()).map_err(Error::SealSlot)?;
     let name = layout::request(&key.name());
     let bytes = repository.io.find(&name)?.ok_or(Error::NoRequest)?;
-    Request::open(&bytes, &key).map_err(|source| Error::Object { name, source })
+    match Request::open(&bytes, &key) {
+        Ok(request) => Ok(Found { request, name }),
+        Err(source) => Err(Error::Object { name, source }),
+    }
 }
 
 impl Admin<'_> {
@@ -163,9 +167,7 @@ impl Admin<'_> {
     }
 
     /// Takes away a request that was answered. It is of no use to anybody, so nothing depends on it.
-    pub fn clear_request(&self, code: &EnrolmentCode) -> Result<()> {
-        let key = RequestKey::new(code, &self.repository.id()).map_err(Error::SealSlot)?;
-        self.repository.io.delete(&[layout::request(&key.name())]);
-        Ok(())
+    pub fn clear(&self, found: &Found) {
+        self.repository.io.delete(std::slice::from_ref(&found.name));
     }
 }

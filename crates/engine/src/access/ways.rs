@@ -77,23 +77,4 @@ impl Admin<'_> {
         })?;
         Ok(device)
     }
-
-    /// Removes a way back and its slots. Who kept a copy of a slot still has what it opened so far.
-    ///
-    /// # Errors
-    /// [`NotAllowed`](crate::Error::NotAllowed) unless a way back opened the repository; those of storing.
-    pub fn remove_way_back(&mut self, device: &DeviceId) -> Result<()> {
-        let slots: Vec<_> = self
-            .repository
-            .roster
-            .member(device)
-            .iter()
-            .flat_map(|member| &member.slots)
-            .map(layout::slot)
-            .collect();
-        self.remove(device)?;
-        // Nobody can be made to forget a slot; a storage that keeps it keeps a slot of an identity that is out.
-        self.repository.io.delete(&slots);
-        Ok(())
-    }
 }

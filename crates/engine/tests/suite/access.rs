@@ -61,7 +61,9 @@ impl Case {
     pub(crate) fn enrolled(&self, seed: u64, capabilities: Capabilities) -> (World, DeviceId) {
         let laptop = World::in_memory(seed);
         let Asked { code, words } = ask(&laptop, &self.storage).expect("a request");
-        let request = find_request(&self.open(), &code).expect("the request");
+        let request = find_request(&self.open(), &code)
+            .expect("the request")
+            .request;
         assert_eq!(request.identity.words(&self.open().id()), words);
         let device = self.administer(|mut admin| admin.enrol(&request, capabilities));
         (laptop, device.expect("an enrolment"))
@@ -139,7 +141,7 @@ fn a_machine_that_nobody_let_in_opens_nothing_and_may_ask_again() {
     let second = ask(&laptop, &case.storage).unwrap();
     assert_ne!(first.words, second.words, "other keys");
     for (asked, opens) in [(first, false), (second, true)] {
-        let request = find_request(&case.open(), &asked.code).unwrap();
+        let request = find_request(&case.open(), &asked.code).unwrap().request;
         case.administer(|mut admin| admin.enrol(&request, USUAL))
             .unwrap();
         assert_eq!(laptop.open(&case.storage).is_ok(), opens);
@@ -154,7 +156,7 @@ fn a_key_that_came_with_a_copied_disk_is_not_used_and_the_copy_enrols_anew() {
     let mut laptop = World::in_memory(1016);
     laptop.environment.machine = Some([1; 32]);
     let asked = ask(&laptop, &case.storage).unwrap();
-    let request = find_request(&case.open(), &asked.code).unwrap();
+    let request = find_request(&case.open(), &asked.code).unwrap().request;
     case.administer(|mut admin| admin.enrol(&request, USUAL))
         .unwrap();
     let me = laptop.open(&case.storage).unwrap().me();
@@ -168,7 +170,7 @@ fn a_key_that_came_with_a_copied_disk_is_not_used_and_the_copy_enrols_anew() {
     let enrolment = repository::enrolment(&laptop.environment, &case.storage).unwrap();
     assert_eq!(enrolment, Enrolment::Copied);
     let asked = ask(&laptop, &case.storage).unwrap();
-    let request = find_request(&case.open(), &asked.code).unwrap();
+    let request = find_request(&case.open(), &asked.code).unwrap().request;
     case.administer(|mut admin| admin.enrol(&request, USUAL))
         .unwrap();
     assert_ne!(laptop.open(&case.storage).unwrap().me(), me);
@@ -377,7 +379,7 @@ fn a_recovery_key_that_was_replaced_opens_nothing_any_more() {
     let mut repository = with_recovery_key(&owner, &case.storage, &new).unwrap();
     let mut admin = Admin::of(&mut repository, &owner.monitor).unwrap();
     for slot in &old {
-        admin.remove_way_back(&slot.device).unwrap();
+        admin.remove(&slot.device).unwrap();
     }
     admin.begin_epoch().unwrap();
     let stranger = World::in_memory(1092);

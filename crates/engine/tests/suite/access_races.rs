@@ -63,7 +63,7 @@ fn an_enrolment_that_dies_at_any_change_can_be_repeated() {
         (case, faulty, laptop, asked)
     };
     let approve = |case: &Case, asked: &Asked| {
-        let request = find_request(&case.desk.open(&case.storage)?, &asked.code)?;
+        let request = find_request(&case.desk.open(&case.storage)?, &asked.code)?.request;
         case.administer(|mut admin| admin.enrol(&request, USUAL))
     };
     let (counted, faulty, _, asked) = begin();
@@ -177,7 +177,7 @@ fn who_is_let_in_while_an_epoch_begins_gets_its_keys() {
     let (case, _, storage) = beside(1140, move |world, storage| {
         let asked = ask(&theirs, storage).unwrap();
         let mut repository = world.open(storage).unwrap();
-        let request = find_request(&repository, &asked.code).unwrap();
+        let request = find_request(&repository, &asked.code).unwrap().request;
         let mut admin = Admin::of(&mut repository, &world.monitor).unwrap();
         admin.enrol(&request, USUAL).unwrap();
     });
