@@ -88,6 +88,14 @@ impl Terminal {
             .expect("the keyboard works");
     }
 
+    /// Answers every question for a part of the recovery key wrongly, until the program gives up.
+    pub(crate) fn confirm_nothing(&mut self) {
+        for _ in 0..6 {
+            self.wait_for("of the recovery key: ");
+            self.type_in("????\n");
+        }
+    }
+
     /// The code it ended with, and all that was ever shown.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let status = self.child.wait().expect("it ends");
@@ -163,10 +171,7 @@ fn a_kit_that_nobody_wrote_down_is_not_confirmed() {
     let Some(mut terminal) = Terminal::start(&command) else {
         return;
     };
-    for _ in 0..6 {
-        terminal.wait_for("of the recovery key: ");
-        terminal.type_in("????\n");
-    }
+    terminal.confirm_nothing();
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(1), "{shown}");
     assert!(shown.contains("was not confirmed"), "{shown}");

@@ -10,14 +10,13 @@ use serde_json::json;
 
 use crate::context::{Context, host_name};
 use crate::failure::Failure;
-use crate::keys::{KdfCost, KitSecret};
+use crate::keys::KitSecret;
 use crate::kit::{KitFiles, kit_of};
 use crate::location::RepositoryUrl;
-use crate::new_password::{self, no_randomness};
+use crate::new_password::{self, PasswordArgs, no_randomness};
 use crate::opening::{self, Purpose, must_be_usable};
 use crate::secrets::PASSWORD;
 use crate::session::Session;
-use crate::strength::Weak;
 use crate::ui::progress::{Progress, Work};
 
 /// How a repository should be made.
@@ -26,34 +25,14 @@ use crate::ui::progress::{Progress, Work};
 pub(crate) struct Wishes {
     #[command(flatten)]
     kit: KitFiles,
-    /// Take a password that can be guessed
-    #[arg(long)]
-    allow_weak_password: bool,
+    #[command(flatten)]
+    password: PasswordArgs,
     /// Make the password useless without a secret that is printed in the kit
     #[arg(long)]
     kit_secret: bool,
-    /// Memory that each guess at the password costs, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=4096))]
-    kdf_memory: u32,
     /// What this machine is called in the repository
     #[arg(long, value_name = "NAME")]
     device_name: Option<String>,
-}
-
-impl Wishes {
-    fn weak(&self) -> Weak {
-        if self.allow_weak_password {
-            Weak::Allowed
-        } else {
-            Weak::Refused
-        }
-    }
-
-    fn cost(&self) -> Result<KdfCost, Failure> {
-        let (passes, lanes) = (KdfCost::DEFAULT.passes(), KdfCost::DEFAULT.lanes());
-        KdfCost::new(self.kdf_memory << 10, passes, lanes)
-            .map_err(|error| Failure::usage("--kdf-memory is out of bounds").caused_by(&error))
-    }
 }
 
 /// Makes a repository and its kit.
@@ -68,11 +47,17 @@ pub(crate) fn found(
         Some(folder) => must_be_free(folder)?,
         None => must_be_usable(cx, &cx.engine()?, &place)?,
     }
-    let cost = wishes.cost()?;
+    let cost = wishes.password.cost()?;
     let files = wishes.kit.create()?;
     let room = cx.engine()?;
     let random = std::sync::Arc::clone(&room.environment.random);
-    let password = new_password::choose(cx, prompt.as_ref(), wishes.weak(), PASSWORD, &*random)?;
+    let password = new_password::choose(
+        cx,
+        prompt.as_ref(),
+        wishes.password.weak(),
+        PASSWORD,
+        &*random,
+    )?;
     let kit_secret = match wishes.kit_secret {
         true => Some(KitSecret::generate(&*random).map_err(|error| no_randomness(&error))?),
         false => None,

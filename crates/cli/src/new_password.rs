@@ -2,11 +2,37 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::keys::{Password, Random};
+use crate::keys::{KdfCost, Password, Random};
 use crate::phrase;
 use crate::prompt::Prompt;
 use crate::secrets::{Kind, PASSWORD};
 use crate::strength::{self, Weak};
+
+/// What a new password has to be, and to cost.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PasswordArgs {
+    /// Take a password that can be guessed
+    #[arg(long)]
+    allow_weak_password: bool,
+    /// Memory that each guess at the password costs, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=4096))]
+    kdf_memory: u32,
+}
+
+impl PasswordArgs {
+    pub(crate) fn weak(&self) -> Weak {
+        match self.allow_weak_password {
+            true => Weak::Allowed,
+            false => Weak::Refused,
+        }
+    }
+
+    pub(crate) fn cost(&self) -> Result<KdfCost, Failure> {
+        let (passes, lanes) = (KdfCost::DEFAULT.passes(), KdfCost::DEFAULT.lanes());
+        KdfCost::new(self.kdf_memory << 10, passes, lanes)
+            .map_err(|error| Failure::usage("--kdf-memory is out of bounds").caused_by(&error))
+    }
+}
 
 /// A new password, from the settings or from the person.
 pub(crate) fn choose(

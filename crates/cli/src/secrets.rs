@@ -154,25 +154,22 @@ fn from_value(kind: Kind, value: &OsStr) -> Result<Zeroizing<String>, Failure> {
 }
 
 fn from_file(kind: Kind, path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let unreadable = |error: &io::Error| {
-        let message = format!("cannot read the {} from {}", kind.noun, path.display());
-        Failure::usage(message).caused_by(error)
-    };
-    let file = File::open(path).map_err(|error| unreadable(&error))?;
-    let bytes = read_bounded(file).map_err(|error| unreadable(&error))?;
-    one_line(kind, &bytes)
+    one_line(kind, &bytes_of(kind.noun, path)?)
 }
 
 /// A file of several lines with a secret among them.
 pub(crate) fn text_of(noun: &str, path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let unreadable = |error: &io::Error| {
-        Failure::usage(format!("cannot read the {noun} from {}", path.display())).caused_by(error)
-    };
-    let file = File::open(path).map_err(|error| unreadable(&error))?;
-    let bytes = read_bounded(file).map_err(|error| unreadable(&error))?;
+    let bytes = bytes_of(noun, path)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Failure::usage(format!("the {noun} is not UTF-8 text")))?;
     Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn bytes_of(noun: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    File::open(path).and_then(read_bounded).map_err(|error| {
+        let message = format!("cannot read the {noun} from {}", path.display());
+        Failure::usage(message).caused_by(&error)
+    })
 }
 
 fn from_command(kind: Kind, command: &OsStr) -> Result<Zeroizing<String>, Failure> {

@@ -38,7 +38,7 @@ pub(crate) fn replace(cx: &Context, mut session: Session, old: &[WayBack]) -> Re
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
     let mut admin = Admin::of(&mut session.repository, &monitor)?;
     for way in old {
-        admin.remove_way_back(&way.device)?;
+        admin.remove(&way.device)?;
     }
     let epoch = admin.begin_epoch()?;
     monitor.finish();

@@ -1,6 +1,6 @@
 //! `ownkey access`: who and what can open this repository.
 
-use ownkey_engine::access::slots_of;
+use ownkey_engine::access::{SlotOf, slots_of};
 use ownkey_engine::format::roster::Role;
 use ownkey_engine::format::time::Timestamp;
 use ownkey_engine::repository::Repository;
@@ -21,9 +21,10 @@ pub(crate) fn run(cx: &Context) -> Result<Class, Failure> {
     let repository = &session.repository;
     cx.ui
         .line(&format!("{} can be opened by:", session.place))?;
+    let slots = slots_of(repository)?;
     for role in [Role::Device, Role::Recovery] {
         for member in standing(repository, role) {
-            told(cx, repository, member, &by_which_way(repository, member)?)?;
+            told(cx, repository, member, &by_which_way(&slots, member))?;
         }
     }
     cx.ui.lines(
@@ -75,12 +76,12 @@ fn at(time: Timestamp) -> String {
     clock::local(time.seconds, time.nanoseconds)
 }
 
-fn by_which_way(repository: &Repository, member: &Member) -> Result<String, Failure> {
+fn by_which_way(slots: &[SlotOf], member: &Member) -> String {
     if member.role == Role::Device {
-        return Ok("the key file in its state folder; no password".to_owned());
+        return "the key file in its state folder; no password".to_owned();
     }
     let mut ways = Vec::new();
-    for slot in slots_of(repository)? {
+    for slot in slots {
         if slot.device == member.id {
             ways.push(match slot.kind {
                 Some(SlotKind::Password) => "a password",
@@ -91,10 +92,10 @@ fn by_which_way(repository: &Repository, member: &Member) -> Result<String, Fail
             });
         }
     }
-    Ok(match ways.is_empty() {
+    match ways.is_empty() {
         true => "nothing that is stored here".to_owned(),
         false => ways.join("; or "),
-    })
+    }
 }
 
 /// The last time that it wrote: a backup, or a change of who has access.

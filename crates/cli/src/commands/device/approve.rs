@@ -63,7 +63,8 @@ impl ApproveArgs {
 pub(super) fn run(cx: &Context, args: &ApproveArgs) -> Result<Class, Failure> {
     let code = read(&args.code)?;
     let mut session = Session::open(cx)?;
-    let mut request = find_request(&session.repository, &code)?;
+    let mut found = find_request(&session.repository, &code)?;
+    let request = &mut found.request;
     if let Some(name) = &args.name {
         must_be_name(name)?;
         request.label.clone_from(name);
@@ -73,17 +74,17 @@ pub(super) fn run(cx: &Context, args: &ApproveArgs) -> Result<Class, Failure> {
     match &args.words {
         Some(shown) if phrase::same(shown, &words) => {}
         Some(_) => return Err(other_words()),
-        None => compare(cx, &request, &words, capabilities)?,
+        None => compare(cx, request, &words, capabilities)?,
     }
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
     let mut admin = Admin::of(&mut session.repository, &monitor)?;
-    let device = admin.enrol(&request, capabilities)?;
-    admin.clear_request(&code)?;
+    let device = admin.enrol(&found.request, capabilities)?;
+    admin.clear(&found);
     monitor.finish();
     let may = abilities(capabilities);
     cx.ui.line(&format!(
         "{} is let in: it may {}",
-        request.label,
+        found.request.label,
         may.join(", ")
     ))?;
     cx.ui.remark(&format!(
@@ -92,7 +93,7 @@ pub(super) fn run(cx: &Context, args: &ApproveArgs) -> Result<Class, Failure> {
     ))?;
     cx.ui.json(
         "device_enrolled",
-        json!({ "id": device.to_string(), "name": request.label, "capabilities": may }),
+        json!({ "id": device.to_string(), "name": found.request.label, "capabilities": may }),
     )?;
     Ok(Class::Ok)
 }

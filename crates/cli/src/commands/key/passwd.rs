@@ -9,23 +9,18 @@ use serde_json::json;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
-use crate::keys::{KdfCost, SlotKind};
-use crate::new_password;
+use crate::keys::SlotKind;
+use crate::new_password::{self, PasswordArgs};
 use crate::secrets::NEW_PASSWORD;
 use crate::session::Session;
-use crate::strength::Weak;
 use crate::ui::progress::{Progress, Work};
 use crate::ways::{self, replace};
 
 /// How to change the password.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PasswdArgs {
-    /// Take a password that can be guessed
-    #[arg(long)]
-    allow_weak_password: bool,
-    /// Memory that each guess at the password costs, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=4096))]
-    kdf_memory: u32,
+    #[command(flatten)]
+    password: PasswordArgs,
 }
 
 /// Changes it. The new password has opened the repository before the old one is thrown out.
@@ -40,16 +35,7 @@ pub(super) fn run(cx: &Context, args: &PasswdArgs) -> Result<Class, Failure> {
         true => Some(ways::kit_secret(cx)?),
         false => None,
     };
-    let cost = KdfCost::new(
-        args.kdf_memory << 10,
-        KdfCost::DEFAULT.passes(),
-        KdfCost::DEFAULT.lanes(),
-    )
-    .map_err(|error| Failure::usage("--kdf-memory is out of bounds").caused_by(&error))?;
-    let weak = match args.allow_weak_password {
-        true => Weak::Allowed,
-        false => Weak::Refused,
-    };
+    let (weak, cost) = (args.password.weak(), args.password.cost()?);
     let random = Arc::clone(&session.room.environment.random);
     let prompt = cx.prompt();
     let password = new_password::choose(cx, prompt.as_ref(), weak, NEW_PASSWORD, &*random)?;

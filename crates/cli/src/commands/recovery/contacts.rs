@@ -74,7 +74,7 @@ fn set(cx: &Context, args: &SetArgs) -> Result<Class, Failure> {
         file.fill(&format!("{}\n", Armored::Share.write(&given.share)))?;
     }
     for way in &old {
-        admin.remove_way_back(&way.device)?;
+        admin.remove(&way.device)?;
     }
     if !old.is_empty() {
         admin.begin_epoch()?;

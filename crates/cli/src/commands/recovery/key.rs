@@ -64,7 +64,7 @@ fn new(cx: &Context, args: &NewArgs) -> Result<Class, Failure> {
     if let Err(failure) = given {
         // A key that nobody wrote down must not open anything.
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
-        Admin::of(&mut session.repository, &monitor)?.remove_way_back(&added)?;
+        Admin::of(&mut session.repository, &monitor)?.remove(&added)?;
         return Err(failure.hint("the old recovery key is still the right one"));
     }
     let session = session.reopen(cx, Credential::RecoveryKey(&key))?;
