@@ -15,6 +15,7 @@ mod help;
 mod home;
 mod init;
 mod kill;
+mod lies;
 mod mirror;
 mod mistakes;
 mod network;

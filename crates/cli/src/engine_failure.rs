@@ -101,6 +101,11 @@ fn hints(error: &Error, class: Class) -> Vec<&'static str> {
                 "if this machine was cloned or restored from an image, remove its state folder and open the repository with the password",
             ]
         }
+        (Error::Lie(Lie::NotPinned), _) => vec![
+            "if another machine showed these words: type there what `ownkey fingerprint` shows here. Known there: this machine is \
+             shown an older state; not known there either: the storage shows each of them another history",
+            "do not delete anything, and have the words read to you once more",
+        ],
         (Error::Lie(_), _) => vec![
             "do not delete anything: ask who else can write to that storage, and whether it was restored from a copy",
             "what is shown may be an older state; backups made since may be missing from it",

@@ -10,6 +10,7 @@ mod device;
 mod diff;
 mod dump;
 mod find;
+mod fingerprint;
 mod grammar;
 mod help;
 mod init;
@@ -77,6 +78,8 @@ pub(crate) enum Command {
     Copy(copy::CopyArgs),
     /// Keep the same objects at a second place, byte for byte; needs no password
     Mirror(mirror::MirrorArgs),
+    /// Eight words that say whether two machines are shown the same
+    Fingerprint(fingerprint::FingerprintArgs),
     /// What the storage allows
     #[command(subcommand)]
     Storage(storage::StorageCommand),
@@ -114,7 +117,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
         "Look at what is there",
         &["snapshots", "ls", "find", "diff", "stats"],
     ),
-    ("Trust, but check", &["check", "storage"]),
+    ("Trust, but check", &["check", "fingerprint", "storage"]),
     ("Keep two", &["copy", "mirror"]),
     (
         "Keys",
@@ -165,6 +168,7 @@ fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
         Command::Mirror(args) => mirror::run(cx, args),
         Command::Dump(args) => dump::run(cx, args),
         Command::Find(args) => find::run(cx, args),
+        Command::Fingerprint(args) => fingerprint::run(cx, args),
         Command::Stats(args) => stats::run(cx, args),
         Command::Ls(args) => ls::run(cx, args),
         Command::Recover(args) => recover::run(cx, args),

@@ -209,7 +209,7 @@ impl Change {
 }
 
 /// Stands for the roster where a log is named; no identity hashes to it.
-const ROSTER: DeviceId = DeviceId::from_bytes([0; 16]);
+pub const ROSTER: DeviceId = DeviceId::from_bytes([0; 16]);
 
 fn put_device(f: &mut Fields<'_>, device: &DeviceId) {
     f.put(0, |w| w.bytes(device.as_bytes()));

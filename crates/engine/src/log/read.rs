@@ -349,7 +349,7 @@ impl LogReader<'_> {
     }
 
     /// Entry `seq`, signed by its device.
-    fn entry(self, member: &Member, seq: u64) -> Result<Option<(ObjectHash, LogEntry)>> {
+    pub(crate) fn entry(self, member: &Member, seq: u64) -> Result<Option<(ObjectHash, LogEntry)>> {
         let name = layout::log_entry(&member.id, seq);
         let Some(bytes) = self.io.find(&name)? else {
             return Ok(None);
