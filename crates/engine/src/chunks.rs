@@ -177,6 +177,18 @@ impl Chunks {
         Ok((aligned.start, bytes))
     }
 
+    /// The bytes that one frame compresses to, and its chunks, each compared with its id.
+    pub(crate) fn reopen(
+        &self,
+        (pack, number, entry): (&PackEntry, u32, &FrameEntry),
+        stored: &[u8],
+    ) -> Result<(Vec<u8>, Frame)> {
+        let opened = self.opener(pack)?.open_frame(number, stored);
+        let opened = opened.map_err(|_| damaged(pack))?;
+        let packed = opened.as_bytes().to_vec();
+        Ok((packed, self.unpack(pack, opened, entry)?))
+    }
+
     fn decode(
         &self,
         pack: &PackEntry,
@@ -188,6 +200,10 @@ impl Chunks {
         let opened = opener
             .open_frame(number, stored)
             .map_err(|_| damaged(pack))?;
+        self.unpack(pack, opened, entry)
+    }
+
+    fn unpack(&self, pack: &PackEntry, opened: Opened, entry: &FrameEntry) -> Result<Frame> {
         let plain =
             decompress(opened, entry.codec, entry.plain_len as usize).map_err(|_| damaged(pack))?;
         let lengths: Vec<u32> = entry.chunks.iter().map(|(_, length)| *length).collect();
@@ -252,7 +268,7 @@ pub(crate) fn is_damage(error: &Error) -> bool {
     error.class() == crate::error::Class::Damage
 }
 
-fn damaged(pack: &PackEntry) -> Error {
+pub(crate) fn damaged(pack: &PackEntry) -> Error {
     Error::Damage {
         what: format!("pack {}", layout::pack(&pack.name)),
     }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use ownkey_crypto::{DeviceId, OpenError, RandomFailed, SealError, ShareError, SlotError};
+use ownkey_crypto::{
+    DeviceId, ObjectHash, OpenError, RandomFailed, SealError, ShareError, SlotError,
+};
 use ownkey_storage::{ObjectName, StorageError, StorageErrorKind};
 
 use crate::format::FormatError;
@@ -166,6 +168,26 @@ pub enum Error {
         "the repository at {0} is written to faster than it can be mirrored; try again when fewer backups run"
     )]
     KeepsChanging(String),
+    /// A prune cannot know what a snapshot needs.
+    #[error(
+        "snapshot {snapshot} cannot be read wholly, so nobody can tell what it needs, and nothing was deleted"
+    )]
+    NeedsUnknown {
+        /// The snapshot.
+        snapshot: ObjectHash,
+        /// What of it.
+        source: Box<Error>,
+    },
+    /// Somebody is being removed, and nobody has said yet up to where what it wrote counts.
+    #[error(
+        "a device is being removed, and until an admin has finished that, nobody can tell which of its entries count; nothing was deleted"
+    )]
+    RemovalUnfinished,
+    /// Deleting needs reads that are as fresh as writes.
+    #[error(
+        "{0} may show what was there before a change; then nobody can tell what may be deleted, and nothing was"
+    )]
+    StaleReads(String),
     /// A copy of a repository into itself.
     #[error("both places hold the same repository; to have it in two places, mirror it")]
     SameRepository,
@@ -311,7 +333,7 @@ impl Error {
             Self::Damage { .. } | Self::Header(HeaderError::Damaged) | Self::Slot { .. } => {
                 Class::Damage
             }
-            Self::Object { .. } | Self::Format { .. } => Class::Damage,
+            Self::Object { .. } | Self::Format { .. } | Self::NeedsUnknown { .. } => Class::Damage,
             Self::Lie(_) => Class::StorageLied,
             Self::Cancelled => Class::Cancelled,
             Self::Storage(error) => match error.kind() {

@@ -180,6 +180,15 @@ impl Io {
         }
     }
 
+    /// Whether there is an object of that name.
+    pub(crate) fn exists(&self, name: &ObjectName) -> Result<bool, StorageError> {
+        match self.get_range(name, 0..1) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == StorageErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The same, to be stored elsewhere as it is.
     pub(crate) fn fetch(&self, name: &ObjectName) -> Result<Option<Fetched>, StorageError> {
         Ok(self.find(name)?.map(Fetched))

@@ -33,6 +33,7 @@ mod own_segments;
 mod packer;
 mod parallel;
 mod problem;
+pub mod prune;
 pub mod repository;
 pub mod restore;
 mod retention;

@@ -81,6 +81,11 @@ impl LogState {
         self.fold.checkpoint.as_ref()
     }
 
+    /// A Backup that waits for its Confirm.
+    pub(crate) fn provisional(&self) -> Option<&Recorded> {
+        self.fold.provisional.as_ref()
+    }
+
     /// Index segments this log names.
     pub(crate) fn segments(&self) -> &[ObjectHash] {
         &self.fold.segments

@@ -82,11 +82,21 @@ impl Browser {
     /// Lists can name one list many times, so their number is bounded while they are read, not
     /// after: no chunk is empty, and no file needs more than `MAX_IDS`.
     pub fn ids(&self, stream: &Stream) -> Result<Vec<ChunkId>> {
+        self.ids_through(stream, &mut |_| {})
+    }
+
+    /// The same; the chunks of the lists on the way go to `list`.
+    pub(crate) fn ids_through(
+        &self,
+        stream: &Stream,
+        list: &mut dyn FnMut(&ChunkId),
+    ) -> Result<Vec<ChunkId>> {
         let mut ids = stream.ids.clone();
         let most = MAX_IDS.min(usize::try_from(stream.length).unwrap_or(MAX_IDS));
         for _ in 0..stream.depth {
             let mut below = Vec::new();
             for id in &ids {
+                list(id);
                 below.extend_from_slice(self.chunk(id, ChunkType::List)?.opened()?.as_bytes());
                 if below.len() / ChunkId::LEN > most {
                     return Err(bad_list());

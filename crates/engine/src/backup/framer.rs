@@ -122,7 +122,8 @@ impl<'s> Framer<'s> {
         Ok(id)
     }
 
-    fn take(&mut self, kind: ChunkType, id: ChunkId, chunk: Chunk<'_>) -> Result<()> {
+    /// Stores a chunk that the caller has claimed, under an id that it has verified.
+    pub(crate) fn take(&mut self, kind: ChunkType, id: ChunkId, chunk: Chunk<'_>) -> Result<()> {
         let buffers = self.store.packer.buffers();
         // Chunks are cut at 4 MiB.
         let length = u32::try_from(chunk.len()).map_err(|_| Error::WorkerLost)?;
@@ -201,7 +202,7 @@ fn failed(source: std::io::Error) -> Error {
 }
 
 impl Store<'_> {
-    fn add(&self, frame: Frame) -> Result<()> {
+    pub(crate) fn add(&self, frame: Frame) -> Result<()> {
         let kind = match frame.chunk_type {
             ChunkType::Content => PackKind::Data,
             ChunkType::Tree | ChunkType::List => PackKind::Meta,
@@ -241,7 +242,7 @@ impl Store<'_> {
         Ok(names)
     }
 
-    fn claim(&self, id: &ChunkId) -> Result<Claim> {
+    pub(crate) fn claim(&self, id: &ChunkId) -> Result<Claim> {
         Ok(match self.relies_on(id)? {
             true => Claim::Known,
             false => self.claims.claim(id),

@@ -5,7 +5,7 @@
 //! stops anywhere before leaves garbage, never a lie.
 
 mod cut;
-mod framer;
+pub(crate) mod framer;
 pub(crate) mod leaf;
 mod linked;
 pub(crate) mod outlet;

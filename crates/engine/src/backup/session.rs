@@ -1,5 +1,6 @@
 //! The course of one backup: passes, segments, entries, and the look.
 
+mod entries;
 mod segments;
 
 use std::collections::HashSet;
@@ -26,7 +27,6 @@ use crate::compress::Compression;
 use crate::damage::known_damage;
 use crate::error::{Error, Result};
 use crate::format::entry::{Event, LogPosition, PackName};
-use crate::format::layout;
 use crate::format::name::Name;
 use crate::format::node::{Metadata, Node, NodeKind, Stream};
 use crate::format::record::{Counts, SnapshotRecord};
@@ -34,7 +34,6 @@ use crate::format::time::Timestamp;
 use crate::format::tree::append_node;
 use crate::index::{Claims, Index};
 use crate::keyring::Keyring;
-use crate::log::Draft;
 use crate::monitor::{Figure, Monitor};
 use crate::packer::Packer;
 use crate::repository::Repository;
@@ -146,6 +145,27 @@ impl<'r> Session<'r> {
     /// The repository that is written.
     pub(crate) fn repository(&self) -> &Repository {
         self.repository
+    }
+
+    /// Bytes of the objects stored so far.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.stored_bytes
+    }
+
+    /// Stores what `work` gives to the store, unless a pack that `index` calls reliable has it. No entry
+    /// names it yet.
+    pub(crate) fn store_with<T>(
+        &mut self,
+        index: &Index,
+        work: impl FnOnce(&Store<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let keys = Arc::clone(&self.repository.keys);
+        let claims = Claims::new(index);
+        let packer = self.packer(&keys);
+        let store = store(&keys, &claims, &packer, index, self.repository.compression);
+        let done = work(&store)?;
+        self.store_index(&packer.flush()?)?;
+        Ok(done)
     }
 
     /// What is stored, as far as this session knows.
@@ -367,32 +387,6 @@ impl<'r> Session<'r> {
             since: self.began,
         };
         retention::keep(self.repository, &needs, self.monitor)
-    }
-
-    fn relies_on_condemned(&self) -> bool {
-        let condemned = self.repository.logs.condemned();
-        condemned
-            .packs
-            .iter()
-            .any(|pack| self.relied.packs.contains(pack))
-            || condemned
-                .segments
-                .iter()
-                .any(|segment| self.relied.segments.contains(segment))
-    }
-
-    fn draft(&self, event: Event, record: Option<SnapshotRecord>) -> Draft {
-        let time: Timestamp = self.repository.environment.clock.now();
-        Draft {
-            event,
-            record,
-            time,
-        }
-    }
-
-    fn stored(&mut self, entry: LogPosition) {
-        let name = layout::log_entry(&self.repository.me(), entry.seq);
-        self.fresh.insert(name);
     }
 
     fn report(&self, backup: LogPosition) -> Report {

@@ -1,6 +1,6 @@
 //! The index of a repository: which segments count, and whose word is relied on.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ownkey_crypto::{Capabilities, DeviceId, ObjectHash, object_hash};
@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::format::entry::PackName;
 use crate::log_state::Condemned;
 use crate::repository::Repository;
+use crate::roster::Member;
 
 /// What an index must not let new snapshots rely on, beside what is condemned.
 #[derive(Debug, Clone, Default)]
@@ -73,29 +74,39 @@ fn home(repository: &Repository, upkeep: Upkeep) -> Home {
 }
 
 fn named(repository: &Repository, condemned: &Condemned) -> Vec<Named> {
-    let mut seen = HashSet::new();
     let segments = repository.logs.segments();
     // Who may not read knows what it wrote itself, and relies on nothing else.
     let is_known = |author: &DeviceId| repository.keys.may_read() || *author == repository.me();
-    let first_named =
-        segments.filter(|(author, segment)| is_known(author) && seen.insert(*segment));
-    let trust = |author: &DeviceId, segment: &ObjectHash| {
-        let member = repository.roster().member(author);
-        // A write-only device cannot read, so nobody could check what it says of chunks. What a
-        // removed device named may yet be cut away (docs/adr/0007-look-rule.md).
-        let trusted = *author == repository.me()
-            || member.is_some_and(|m| {
-                m.capabilities.contain(Capabilities::READ)
-                    && (m.removed.is_none() || m.cut.is_some())
-            });
-        match trusted && !condemned.segments.contains(segment) {
-            true => Trust::Reliable,
-            false => Trust::Doubtful,
+    let mut places: HashMap<ObjectHash, usize> = HashMap::new();
+    let mut named: Vec<Named> = Vec::new();
+    for (author, segment) in segments.filter(|(author, _)| is_known(author)) {
+        let nth = *places.entry(segment).or_insert(named.len());
+        if nth == named.len() {
+            let trust = match condemned.segments.contains(&segment) {
+                true => Trust::Condemned,
+                false => Trust::Doubtful,
+            };
+            named.push(Named { segment, trust });
         }
+        // One author whose word counts is enough: nobody takes it away by naming the same segment.
+        if let Some(named) = named.get_mut(nth)
+            && named.trust == Trust::Doubtful
+            && is_trusted(repository, &author)
+        {
+            named.trust = Trust::Reliable;
+        }
+    }
+    named
+}
+
+/// Whether new snapshots may rely on what a device says of chunks. A write-only device cannot
+/// read, so nobody could check it. What a removed device named may yet be cut away
+/// (docs/adr/0007-look-rule.md).
+pub(crate) fn is_trusted(repository: &Repository, author: &DeviceId) -> bool {
+    let member = repository.roster().member(author);
+    let counts = |member: &Member| {
+        member.capabilities.contain(Capabilities::READ)
+            && (member.removed.is_none() || member.cut.is_some())
     };
-    let named = first_named.map(|(author, segment)| Named {
-        segment,
-        trust: trust(&author, &segment),
-    });
-    named.collect()
+    *author == repository.me() || member.is_some_and(counts)
 }

@@ -13,6 +13,7 @@ mod filter;
 mod ledger;
 mod load;
 mod manifest;
+mod marks;
 mod medium;
 mod merge;
 mod near;
@@ -26,6 +27,7 @@ mod tests;
 mod upkeep;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -36,8 +38,9 @@ use crate::format::entry::PackName;
 use blocks::Blocks;
 pub use claims::{Claim, Claims};
 use directories::Directories;
-pub(crate) use load::Avoid;
+pub(crate) use load::{Avoid, is_trusted};
 use manifest::{Covered, Manifest};
+pub(crate) use marks::Marks;
 use medium::{Rotten, Trouble, Workshop};
 pub(crate) use near::Found;
 use near::Near;
@@ -131,6 +134,19 @@ pub enum Trust {
     Reliable,
     /// Chunks are found there, and stored anew.
     Doubtful,
+    /// The same, and it may be gone at any moment: somebody condemned the segment.
+    Condemned,
+}
+
+/// A segment and where it leads.
+#[derive(Debug, Clone)]
+pub(crate) struct Leading {
+    /// Its hash.
+    pub(crate) segment: ObjectHash,
+    /// Whether new snapshots may rely on what it says.
+    pub(crate) trust: Trust,
+    /// The numbers of its packs.
+    pub(crate) packs: Range<u32>,
 }
 
 /// What a pack is good for.
@@ -146,6 +162,8 @@ enum Standing {
 pub struct Index {
     home: Home,
     segments: Arc<dyn Segments>,
+    /// Of every segment that is named.
+    trust: HashMap<ObjectHash, Trust>,
     broken_segments: Vec<ObjectHash>,
     held: RwLock<Held>,
     blocks: Blocks,
@@ -187,7 +205,7 @@ impl Index {
         let standing = store.segments.iter().flat_map(|covered| {
             let standing = match trust.get(&covered.segment) {
                 Some(Trust::Reliable) => Standing::Reliable,
-                Some(Trust::Doubtful) => Standing::Doubtful,
+                Some(Trust::Doubtful | Trust::Condemned) => Standing::Doubtful,
                 None => Standing::Gone,
             };
             // At most 2^32 of one byte.
@@ -197,6 +215,7 @@ impl Index {
         Ok(Self {
             home,
             segments,
+            trust,
             broken_segments: broken,
             held: RwLock::new(Held {
                 store,
@@ -257,6 +276,21 @@ impl Index {
             next = then;
         }
         Ok(())
+    }
+
+    /// The segments that it covers.
+    pub(crate) fn segments(&self) -> Vec<Leading> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let covered = held.store.segments.iter();
+        covered
+            .filter_map(|covered| {
+                Some(Leading {
+                    segment: covered.segment,
+                    trust: *self.trust.get(&covered.segment)?,
+                    packs: covered.first..covered.end(),
+                })
+            })
+            .collect()
     }
 
     /// A pack by its number in a [`Place`].
@@ -347,6 +381,17 @@ impl Index {
                     let first = found.map_or(record.pack(), |other| other.min(record.pack()));
                     found = Some(first);
                 }
+            })?;
+            Ok(found)
+        })
+    }
+
+    /// Whether the chunk lies in one of the packs that `counts` accepts, by their numbers.
+    pub(crate) fn is_in(&self, id: &ChunkId, counts: &dyn Fn(u32) -> bool) -> Result<bool> {
+        self.look(|held| {
+            let mut found = false;
+            held.store.find(id, &self.blocks, |record| {
+                found |= held.standing(record.pack()) != Standing::Gone && counts(record.pack());
             })?;
             Ok(found)
         })

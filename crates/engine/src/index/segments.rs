@@ -23,6 +23,9 @@ pub trait Segments: Send + Sync {
     /// # Errors
     /// What `each` says, and why the segments could not be asked for.
     fn read(&self, names: &[ObjectHash], each: &mut EachSegment<'_>) -> Result<()>;
+
+    /// Whether a segment is there, as far as that can be told.
+    fn exists(&self, name: &ObjectHash) -> bool;
 }
 
 /// The segments of a repository.
@@ -66,6 +69,10 @@ impl Stored {
 }
 
 impl Segments for Stored {
+    fn exists(&self, name: &ObjectHash) -> bool {
+        self.io.exists(&layout::segment(name)).unwrap_or(true)
+    }
+
     fn read(&self, names: &[ObjectHash], each: &mut EachSegment<'_>) -> Result<()> {
         if let Some(own) = &self.own {
             return names.iter().try_for_each(|hash| each(hash, own.read(hash)));

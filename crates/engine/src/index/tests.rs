@@ -22,6 +22,10 @@ pub(super) struct Shelf {
 }
 
 impl Segments for Shelf {
+    fn exists(&self, name: &ObjectHash) -> bool {
+        lock(&self.segments).contains_key(name)
+    }
+
     fn read(&self, names: &[ObjectHash], each: &mut EachSegment<'_>) -> Result<()> {
         for name in names {
             self.reads.fetch_add(1, Ordering::Relaxed);

@@ -17,7 +17,7 @@ use super::medium::{Trouble, Workshop};
 use super::segments::Segments;
 use super::store::Store;
 use super::table::Table;
-use super::{Home, Named, Upkeep};
+use super::{Home, Named, Trust, Upkeep};
 use crate::error::Result;
 use crate::format::segment::IndexedPack;
 use crate::state::file;
@@ -31,7 +31,7 @@ pub(super) struct Keeper<'k> {
 /// An index that covers all that is named and can be read.
 pub(super) struct Kept {
     pub(super) store: Store,
-    /// Segments that are missing or broken.
+    /// Segments that are missing or broken, and should not be.
     pub(super) broken: Vec<ObjectHash>,
 }
 
@@ -63,13 +63,17 @@ impl Keeper<'_> {
         let manifest = Manifest::read(folder, &self.home.key)?;
         let covered: HashSet<&ObjectHash> = covered(&manifest).collect();
         let is_covered = |named: &Named| covered.contains(&named.segment);
-        let fits = covered.len() == named.len() && named.iter().all(is_covered);
+        let fits = covered.len() == named.len()
+            && named.iter().all(is_covered)
+            && may_be_gone(&manifest, named).is_empty();
         fits.then(|| Store::open(&manifest, folder, &self.home.key).ok())?
     }
 
     fn keep_up(&self, folder: &Path, named: &[Named]) -> Result<Kept, Trouble> {
         if let Some(mut manifest) = Manifest::read(folder, &self.home.key) {
-            let gone = drop_unnamed(&mut manifest, named);
+            let mut gone = may_be_gone(&manifest, named);
+            gone.retain(|segment| !self.segments.exists(segment));
+            let gone = drop_unnamed(&mut manifest, named, &gone);
             // What is gone takes up numbers and room: from half of all on, a new beginning is cheaper.
             if gone.packs <= manifest.packs() / 2 {
                 match self.grow(folder, manifest, (named, gone.now)) {
@@ -91,7 +95,7 @@ impl Keeper<'_> {
         let workshop = Workshop::Folder(folder.to_owned());
         let before = manifest.segments.len();
         let assembly = Assembly::begin(self.home, workshop, &manifest)?;
-        let (assembly, broken) = self.add(assembly, &missing(&manifest, named))?;
+        let (assembly, broken) = self.add(assembly, &manifest, named)?;
         let assembled = assembly.finish(&mut manifest.tables, Some(folder))?;
         changed |= assembled.segments.len() > before;
         manifest.segments = assembled.segments;
@@ -112,7 +116,7 @@ impl Keeper<'_> {
         let mut store = Store::open(&manifest, folder, &self.home.key)?;
         let workshop = Workshop::Unnamed(folder.to_owned());
         let assembly = Assembly::begin(self.home, workshop, &manifest)?;
-        let (assembly, broken) = self.add(assembly, &missing(&manifest, named))?;
+        let (assembly, broken) = self.add(assembly, &manifest, named)?;
         let assembled = assembly.finish(&mut Vec::new(), None)?;
         self.join(&mut store, assembled)?;
         Ok(Kept { store, broken })
@@ -134,7 +138,7 @@ impl Keeper<'_> {
     fn anew(&self, workshop: Workshop, named: &[Named]) -> Result<Kept, Trouble> {
         let empty = Manifest::empty(self.home.number()?);
         let assembly = Assembly::begin(self.home, workshop, &empty)?;
-        let (assembly, broken) = self.add(assembly, &missing(&empty, named))?;
+        let (assembly, broken) = self.add(assembly, &empty, named)?;
         let store = self.whole(assembly)?;
         Ok(Kept { store, broken })
     }
@@ -194,12 +198,16 @@ impl Keeper<'_> {
     fn add<'a>(
         &self,
         mut assembly: Assembly<'a>,
-        names: &[ObjectHash],
+        base: &Manifest,
+        named: &[Named],
     ) -> Result<(Assembly<'a>, Vec<ObjectHash>), Trouble> {
+        let condemned: HashSet<&ObjectHash> = condemned(named).collect();
         let mut broken = Vec::new();
-        self.read(names, &mut |hash, packs| {
+        self.read(&missing(base, named), &mut |hash, packs| {
             match packs {
                 Some(packs) => assembly.add(hash, &packs)?,
+                // Nobody asks for it again: what may have been deleted is never spared.
+                None if condemned.contains(hash) => assembly.add(hash, &[])?,
                 None => broken.push(*hash),
             }
             Ok(())
@@ -248,20 +256,35 @@ fn missing(manifest: &Manifest, named: &[Named]) -> Vec<ObjectHash> {
     names.filter(|name| !covered.contains(name)).collect()
 }
 
+fn condemned(named: &[Named]) -> impl Iterator<Item = &ObjectHash> {
+    let condemned = |named: &&Named| named.trust == Trust::Condemned;
+    named.iter().filter(condemned).map(|named| &named.segment)
+}
+
+/// Segments with packs that are covered, and that somebody has condemned since.
+fn may_be_gone(manifest: &Manifest, named: &[Named]) -> HashSet<ObjectHash> {
+    let condemned: HashSet<&ObjectHash> = condemned(named).collect();
+    let covered = manifest.segments.iter();
+    covered
+        .filter(|covered| covered.count > 0 && condemned.contains(&covered.segment))
+        .map(|covered| covered.segment)
+        .collect()
+}
+
 /// How many packs are gone, and whether some were not before.
 struct Dropped {
     packs: u32,
     now: bool,
 }
 
-fn drop_unnamed(manifest: &mut Manifest, named: &[Named]) -> Dropped {
+fn drop_unnamed(manifest: &mut Manifest, named: &[Named], gone: &HashSet<ObjectHash>) -> Dropped {
     let named: HashSet<&ObjectHash> = named.iter().map(|named| &named.segment).collect();
     let mut dropped = Dropped {
         packs: 0,
         now: false,
     };
     for covered in &mut manifest.segments {
-        if !named.contains(&covered.segment) {
+        if !named.contains(&covered.segment) || gone.contains(&covered.segment) {
             dropped.now |= covered.segment != Covered::GONE;
             dropped.packs = dropped.packs.saturating_add(covered.count);
             covered.segment = Covered::GONE;

@@ -103,6 +103,30 @@ impl Logs {
             .collect()
     }
 
+    /// Everything that a prune must leave restorable: snapshots, Backups that may yet be confirmed, and backups
+    /// in progress, of everybody.
+    ///
+    /// Of a device whose log was cut, and read up to there, nothing can be confirmed any more.
+    pub(crate) fn needed(&self, roster: &Roster) -> Vec<&Recorded> {
+        let mut needed: Vec<&Recorded> = self
+            .snapshots(roster)
+            .into_iter()
+            .map(|(_, it)| it)
+            .collect();
+        for (device, log) in &self.logs {
+            let is_cut = roster
+                .member(device)
+                .is_some_and(|member| member.cut.is_some());
+            let open = log
+                .state
+                .provisional()
+                .into_iter()
+                .chain(log.state.checkpoint());
+            needed.extend(open.filter(|_| !is_cut));
+        }
+        needed
+    }
+
     /// Every index segment that an entry names, with its author.
     pub(crate) fn segments(&self) -> impl Iterator<Item = (DeviceId, ObjectHash)> {
         self.logs.iter().flat_map(|(device, log)| {

@@ -18,6 +18,7 @@ mod look;
 mod mirror;
 mod mutations;
 mod network;
+mod prune;
 mod requests;
 mod restore;
 mod retention;

@@ -31,6 +31,11 @@ impl Session<'_> {
         self.stored_bytes += packs.iter().map(|pack| u64::from(pack.length)).sum::<u64>();
         self.relied.packs.extend(packs.iter().map(|pack| pack.name));
         self.is_fresh(packs.iter().map(|pack| layout::pack(&pack.name)));
+        self.store_segments(packs)
+    }
+
+    /// Stores segments that say what is in these packs. No entry names them yet.
+    pub(crate) fn store_segments(&mut self, packs: &[IndexedPack]) -> Result<()> {
         let mut segments = Vec::new();
         let mut rest = packs;
         while !rest.is_empty() {

@@ -1,0 +1,65 @@
+//! What a session says in the log of its device.
+
+use std::collections::HashSet;
+
+use super::Session;
+use crate::error::Result;
+use crate::format::entry::{Event, LogPosition, PackName};
+use crate::format::layout;
+use crate::format::record::SnapshotRecord;
+use crate::format::time::Timestamp;
+use crate::log::Draft;
+
+impl Session<'_> {
+    /// Names what was stored, and looks. The packs, unless some of that is condemned by now.
+    pub(crate) fn repack(&mut self) -> Result<Option<HashSet<PackName>>> {
+        let segments = std::mem::take(&mut self.unnamed);
+        self.say_and_look(Event::Repack { segments })?;
+        let stands = !self.relies_on_condemned();
+        let stored = std::mem::take(&mut self.relied).packs;
+        Ok(stands.then_some(stored))
+    }
+
+    /// Puts an entry, and looks.
+    pub(crate) fn say_and_look(&mut self, event: Event) -> Result<LogPosition> {
+        let draft = self.draft(event, None);
+        let at = self.repository.append_and_look(&draft, self.monitor)?;
+        self.stored(at);
+        Ok(at)
+    }
+
+    /// Puts an entry.
+    pub(crate) fn say(&mut self, event: Event) -> Result<()> {
+        let draft = self.draft(event, None);
+        let at = self.repository.append(&draft)?;
+        self.stored(at);
+        Ok(())
+    }
+
+    /// Whether a standing Condemn names something that was stored, or found, and is relied on.
+    pub(super) fn relies_on_condemned(&self) -> bool {
+        let condemned = self.repository.logs.condemned();
+        condemned
+            .packs
+            .iter()
+            .any(|pack| self.relied.packs.contains(pack))
+            || condemned
+                .segments
+                .iter()
+                .any(|segment| self.relied.segments.contains(segment))
+    }
+
+    pub(super) fn draft(&self, event: Event, record: Option<SnapshotRecord>) -> Draft {
+        let time: Timestamp = self.repository.environment.clock.now();
+        Draft {
+            event,
+            record,
+            time,
+        }
+    }
+
+    pub(super) fn stored(&mut self, entry: LogPosition) {
+        let name = layout::log_entry(&self.repository.me(), entry.seq);
+        self.fresh.insert(name);
+    }
+}

@@ -1,0 +1,202 @@
+//! What the storage holds, and how much of it somebody needs.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, SystemTime};
+
+use ownkey_crypto::{ChunkId, ObjectHash, PackKind};
+use ownkey_storage::ObjectName;
+
+use super::needs::Needs;
+use crate::error::Result;
+use crate::format::entry::{Listed as Names, PackName};
+use crate::format::layout::{self, Object};
+use crate::index::{Index, Marks, PackEntry};
+use crate::io::Io;
+use crate::log_state::Condemned;
+use crate::repository::Repository;
+
+/// The packs and segments that a listing showed, and what was stored and deleted since.
+///
+/// Taken after the logs were read: what a fold leaves out is then seen to be gone
+/// (docs/adr/0007-look-rule.md).
+pub(super) struct Shelf {
+    pub(super) packs: HashMap<PackName, Listed>,
+    pub(super) segments: HashMap<ObjectHash, Listed>,
+    /// Packs that this run has stored.
+    pub(super) own: HashSet<PackName>,
+}
+
+/// An object of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// Its length in bytes.
+    pub(super) length: u64,
+    /// Whether it is so much older than the newest object that no run can still be about to name it, as far as
+    /// the storage's own times tell. No safety rests on it: a run that has slept longer stores anew what it
+    /// finds condemned.
+    pub(super) is_old: bool,
+}
+
+/// How far back an object lies that is old.
+const OLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Shelf {
+    pub(super) fn list(io: &Io) -> Result<Self> {
+        let mut found = Vec::new();
+        for prefix in [
+            layout::packs(PackKind::Data),
+            layout::packs(PackKind::Meta),
+            layout::segments(),
+            layout::logs(),
+        ] {
+            found.extend(io.list(&prefix)?);
+        }
+        let newest = found.iter().filter_map(|object| object.modified).max();
+        let is_old = |stored: Option<SystemTime>| {
+            let old = newest.and_then(|newest| newest.checked_sub(OLD));
+            stored.zip(old).is_some_and(|(stored, old)| stored < old)
+        };
+        let mut shelf = Self {
+            packs: HashMap::new(),
+            segments: HashMap::new(),
+            own: HashSet::new(),
+        };
+        for object in found {
+            let listed = Listed {
+                length: object.size,
+                is_old: is_old(object.modified),
+            };
+            match Object::parse(&object.name) {
+                Some(Object::Pack(name)) => drop(shelf.packs.insert(name, listed)),
+                Some(Object::Segment(hash)) => drop(shelf.segments.insert(hash, listed)),
+                _ => {}
+            }
+        }
+        Ok(shelf)
+    }
+
+    /// What is listed and what no segment leads to, or no entry names: left by a run that broke off, if it is old or was
+    /// condemned before.
+    pub(super) fn forsaken(&self, index: &Index, repository: &Repository) -> Result<Names> {
+        let condemned = repository.logs.condemned();
+        let mut located = HashSet::new();
+        index.each_pack(|pack| {
+            located.insert(pack.name);
+            Ok(())
+        })?;
+        let named: HashSet<ObjectHash> = repository.logs.segments().map(|(_, hash)| hash).collect();
+        let packs = self.packs.iter().filter(|(pack, listed)| {
+            !located.contains(*pack) && (listed.is_old || condemned.packs.contains(*pack))
+        });
+        let segments = self.segments.iter().filter(|(segment, listed)| {
+            !named.contains(*segment) && (listed.is_old || condemned.segments.contains(*segment))
+        });
+        Ok(Names {
+            packs: packs.map(|(pack, _)| *pack).collect(),
+            segments: segments.map(|(segment, _)| *segment).collect(),
+        })
+    }
+
+    /// Forgets an object that was deleted. Its length in bytes.
+    pub(super) fn remove(&mut self, name: &ObjectName) -> u64 {
+        let listed = match Object::parse(name) {
+            Some(Object::Pack(pack)) => self.packs.remove(&pack),
+            Some(Object::Segment(segment)) => self.segments.remove(&segment),
+            _ => None,
+        };
+        listed.map_or(0, |listed| listed.length)
+    }
+
+    /// Whether a pack is there, as far as this run knows.
+    pub(super) fn has(&self, pack: &PackName) -> bool {
+        self.packs.contains_key(pack) || self.own.contains(pack)
+    }
+}
+
+/// A pack that is listed and that a segment leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Holding {
+    pub(super) pack: PackEntry,
+    /// Whether a standing Condemn names it.
+    pub(super) is_condemned: bool,
+    /// Stored bytes of chunks that somebody needs and that no better pack has.
+    pub(super) live: u64,
+    /// Stored bytes of all others.
+    pub(super) dead: u64,
+}
+
+/// What is in the packs that are listed.
+///
+/// Of several packs with one chunk, the one that the index has longest counts as its home, if a snapshot may
+/// rely on it.
+pub(super) fn holdings(
+    index: &Index,
+    shelf: &Shelf,
+    needs: &Needs,
+    condemned: &Condemned,
+) -> Result<Vec<Holding>> {
+    let mut packs: HashMap<PackName, PackEntry> = HashMap::new();
+    index.each_pack(|pack| {
+        if shelf.has(&pack.name) {
+            let best = packs.entry(pack.name).or_insert(pack);
+            if pack.reliable && !best.reliable {
+                *best = pack;
+            }
+        }
+        Ok(())
+    })?;
+    let mut packs: Vec<PackEntry> = packs.into_values().collect();
+    packs.sort_unstable_by_key(|pack| (!pack.reliable, pack.number));
+    let mut count = Count {
+        index,
+        needs,
+        homed: Marks::room_for(index.len()),
+    };
+    let held = packs.into_iter().map(|pack| {
+        let (live, dead) = count.pack(&pack)?;
+        Ok(Holding {
+            pack,
+            is_condemned: condemned.packs.contains(&pack.name),
+            live,
+            dead,
+        })
+    });
+    held.collect()
+}
+
+struct Count<'a> {
+    index: &'a Index,
+    needs: &'a Needs,
+    /// Chunks that were counted as live, in packs with a lower number.
+    homed: Marks,
+}
+
+impl Count<'_> {
+    fn pack(&mut self, pack: &PackEntry) -> Result<(u64, u64)> {
+        let filed = self.index.filed(pack.number)?;
+        let (mut live, mut dead) = (0, 0);
+        for frame in filed.directory.frames() {
+            for (id, length) in &frame.chunks {
+                // Both are below 2^23, so the product is far below 2^64.
+                let share = u64::from(frame.stored_len) * u64::from(*length);
+                let share = share / u64::from(frame.plain_len.max(1));
+                match self.needs.may_need(id) && self.is_home(pack, id)? {
+                    true => live += share.max(1),
+                    false => dead += share.max(1),
+                }
+            }
+        }
+        Ok((live, dead))
+    }
+
+    fn is_home(&mut self, pack: &PackEntry, id: &ChunkId) -> Result<bool> {
+        if pack.reliable && !self.homed.may_hold(id) {
+            self.homed.insert(id);
+            return Ok(true);
+        }
+        Ok(match self.index.reliable_pack(id)? {
+            Some(home) => self.index.pack(home)?.name == pack.name,
+            None => true,
+        })
+    }
+}

@@ -1,0 +1,300 @@
+//! Prune: what nobody needs goes, and nothing else, whatever happens meanwhile.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ownkey_crypto::ObjectHash;
+use ownkey_engine::check::{self, ReadData};
+use ownkey_engine::monitor::Silent;
+use ownkey_engine::prune::{self, Options, Report, Unused};
+use ownkey_engine::restore::{self, RestoreOptions};
+use ownkey_engine::tree::Browser;
+use ownkey_engine::{Class, Result};
+use ownkey_storage::{MemoryStorage, Storage};
+use ownkey_testkit::{Dump, Fault, Faulty, Moment, SeededRandom, tree};
+
+use crate::attacks::forger::{Forger, names_under, ready};
+use crate::attacks::scene::{copy, fast_folder, write};
+use crate::world::{Heard, World};
+
+/// A machine, a tree, its snapshots, and what the tree was at each of them.
+pub(crate) struct House {
+    pub(crate) world: World,
+    pub(crate) source: PathBuf,
+    pub(crate) faulty: Arc<Faulty>,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) kept: Vec<(ObjectHash, tempfile::TempDir)>,
+}
+
+/// Nothing unused is left that can be helped.
+pub(crate) const THOROUGH: Options = Options {
+    max_unused: Unused::Bytes(0),
+    max_moved: None,
+    fresh_reads: prune::FreshReads::Claimed,
+};
+
+impl House {
+    pub(crate) fn new(seed: u64) -> Self {
+        let world = World::in_memory(seed);
+        let faulty = Arc::new(Faulty::new(Arc::new(MemoryStorage::new())));
+        let storage: Arc<dyn Storage> = faulty.clone();
+        world.init(&storage);
+        let source = world.path("source");
+        Self {
+            world,
+            source,
+            faulty,
+            storage,
+            kept: Vec::new(),
+        }
+    }
+
+    /// Three files of which one stays, one changes in its middle, and one is another each time.
+    pub(crate) fn fill(&self, state: u64) {
+        let mut random = SeededRandom::new(7);
+        write(&self.source.join("stays"), &random.bytes(300_000));
+        let mut large = random.bytes(9 << 20);
+        let middle = (4 << 20) + usize::try_from(state).unwrap() * 1_000;
+        large[middle..middle + 64].fill(u8::try_from(state).unwrap());
+        write(&self.source.join("changes"), &large);
+        let mut other = SeededRandom::new(1_000 + state);
+        write(&self.source.join("new"), &other.bytes(2 << 20));
+        for number in 0..40 {
+            let name = format!("folder-{}/file-{number}", number % 5);
+            let text = format!(
+                "file {number} in state {}",
+                state * u64::from(number % 3 == 0)
+            );
+            write(&self.source.join(name), text.as_bytes());
+        }
+    }
+
+    /// The same with less in it.
+    pub(crate) fn fill_a_little(&self, state: u64) {
+        let mut random = SeededRandom::new(7);
+        write(&self.source.join("stays"), &random.bytes(30_000));
+        write(
+            &self.source.join("new"),
+            &SeededRandom::new(1_000 + state).bytes(100_000),
+        );
+        let text = format!("a note in state {state}");
+        write(&self.source.join("folder/note"), text.as_bytes());
+        write(&self.source.join("other/letter"), b"the same letter");
+    }
+
+    pub(crate) fn backup(&mut self) -> ObjectHash {
+        self.world.clock.advance(3_600);
+        let mut repository = self.world.open(&self.storage).unwrap();
+        let report = self.world.backup(&mut repository, &self.source);
+        self.kept.push((report.snapshot, copy(&self.source)));
+        report.snapshot
+    }
+
+    pub(crate) fn forget(&mut self, nth: usize) {
+        let (id, _) = self.kept.remove(nth);
+        let repository = self.world.open(&self.storage).unwrap();
+        let snapshot = repository.find_snapshot(&id.to_string()).unwrap();
+        drop(repository);
+        Forger::of_device(&self.world, &self.storage).forget(&snapshot.device, snapshot.at);
+    }
+
+    pub(crate) fn prune(&self, options: &Options) -> Result<Report> {
+        let mut repository = self.world.open(&self.storage)?;
+        prune::run(&mut repository, options, &Silent)
+    }
+
+    /// Packs, and their bytes.
+    pub(crate) fn packs(&self) -> (usize, u64) {
+        let dump = self.dump();
+        let packs = dump.iter().filter(|(name, _)| is_pack(name.as_str()));
+        packs.fold((0, 0), |(count, bytes), (_, object)| {
+            (count + 1, bytes + object.len() as u64)
+        })
+    }
+
+    pub(crate) fn dump(&self) -> Dump {
+        ready(Dump::take(self.storage.as_ref())).unwrap()
+    }
+
+    /// Everything that was kept comes back, from this machine and from what it finds in the storage alone.
+    pub(crate) fn assert_whole(&self) {
+        let repository = self.world.open(&self.storage).unwrap();
+        let report = check::run(&repository, ReadData::All, &self.world.monitor).unwrap();
+        assert_eq!(report.findings, []);
+        assert_eq!(repository.snapshots().len(), self.kept.len());
+        for (id, tree) in &self.kept {
+            self.assert_restores(id, tree.path());
+        }
+    }
+
+    fn assert_restores(&self, id: &ObjectHash, expected: &Path) {
+        let repository = self.world.open(&self.storage).unwrap();
+        let snapshot = repository.find_snapshot(&id.to_string()).unwrap();
+        let browser = Browser::new(&repository).unwrap();
+        let target = tempfile::tempdir_in(fast_folder()).unwrap();
+        let options = RestoreOptions {
+            subpath: Some(self.source.clone()),
+            ..RestoreOptions::into_folder(target.path())
+        };
+        let heard = Heard::default();
+        restore::run(&repository, &browser, &snapshot, &options, &heard).unwrap();
+        assert_eq!(*heard.problems.lock().unwrap(), []);
+        let differences = tree::compare(expected, target.path());
+        let real: Vec<_> = differences
+            .iter()
+            .filter(|difference| difference.path != Path::new("."))
+            .collect();
+        assert!(real.is_empty(), "{real:#?}");
+    }
+}
+
+fn is_pack(name: &str) -> bool {
+    name.starts_with("data/") || name.starts_with("meta/")
+}
+
+fn three_states(seed: u64) -> House {
+    let mut house = House::new(seed);
+    for state in 0..3 {
+        house.fill(state);
+        house.backup();
+    }
+    house
+}
+
+#[test]
+fn what_only_forgotten_snapshots_need_is_deleted_and_the_rest_comes_back() {
+    let mut house = three_states(1_200);
+    let (_, before) = house.packs();
+    house.forget(1);
+    house.forget(0);
+    let report = house.prune(&THOROUGH).unwrap();
+    let (_, after) = house.packs();
+    println!("{report:#?}");
+    assert!(before - after > 4 << 20, "{before} {after}");
+    assert!(report.deleted.bytes > 4 << 20);
+    assert_eq!(report.left_unused, 0);
+    house.assert_whole();
+    let again = house.prune(&THOROUGH).unwrap();
+    assert_eq!((again.deleted.objects, again.moved), (0, 0), "{again:?}");
+    house.fill(3);
+    house.backup();
+    house.assert_whole();
+}
+
+#[test]
+fn a_prune_with_nothing_to_do_stores_nothing_and_deletes_nothing() {
+    let house = three_states(1_201);
+    let before = house.dump();
+    let report = house.prune(&THOROUGH).unwrap();
+    assert_eq!(report.unused, 0, "{report:?}");
+    assert_eq!(house.dump(), before);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let mut house = three_states(1_202);
+    house.forget(0);
+    let before = house.dump();
+    let mut repository = house.world.open(&house.storage).unwrap();
+    let would = prune::dry_run(&mut repository, &THOROUGH, &Silent).unwrap();
+    drop(repository);
+    assert_eq!(house.dump(), before);
+    let did = house.prune(&THOROUGH).unwrap();
+    assert_eq!(
+        (would.dropped, would.emptied, would.moved, would.unused),
+        (did.dropped, did.emptied, did.moved, did.unused)
+    );
+    assert!(would.unused > 0);
+}
+
+#[test]
+fn with_everything_forgotten_no_pack_and_no_segment_is_left() {
+    let mut house = three_states(1_203);
+    (0..3).for_each(|_| house.forget(0));
+    house.prune(&THOROUGH).unwrap();
+    assert_eq!(house.packs().0, 0);
+    assert_eq!(names_under(&house.storage, "index/"), []);
+    house.fill(4);
+    house.backup();
+    house.assert_whole();
+}
+
+#[test]
+fn waste_below_the_limit_stays_and_whole_packs_go() {
+    let mut house = three_states(1_204);
+    house.forget(0);
+    let options = Options {
+        max_unused: Unused::Any,
+        ..THOROUGH
+    };
+    let report = house.prune(&options).unwrap();
+    assert_eq!((report.moved, report.emptied.objects), (0, 0));
+    assert!(report.left_unused > 0);
+    house.assert_whole();
+}
+
+#[test]
+fn no_more_is_moved_than_was_allowed() {
+    let mut house = three_states(1_205);
+    house.forget(0);
+    let options = Options {
+        max_moved: Some(0),
+        ..THOROUGH
+    };
+    let report = house.prune(&options).unwrap();
+    assert_eq!(report.moved, 0);
+    house.assert_whole();
+}
+
+#[test]
+fn a_prune_that_dies_at_any_change_loses_nothing_and_the_next_one_ends_it() {
+    let (counted, _) = half_dead(1_206);
+    let changes = {
+        counted.prune(&THOROUGH).unwrap();
+        counted.faulty.changes()
+    };
+    println!("prune: {changes} changes, each cut off before and after");
+    assert!(changes >= 8, "{changes}");
+    let (ended, _) = counted.packs();
+    for at in 0..changes {
+        for moment in [Moment::Before, Moment::After] {
+            let (mut house, _) = half_dead(1_206);
+            house.faulty.arm(Fault::crash(at, moment));
+            let failed = house.prune(&THOROUGH).unwrap_err();
+            assert_eq!(
+                failed.class(),
+                Class::Unreachable,
+                "{at} {moment:?}: {failed:?}"
+            );
+            house.faulty.disarm();
+            house.assert_whole();
+            house.fill_a_little(3);
+            house.backup();
+            house.assert_whole();
+            house.forget(1);
+            house.prune(&THOROUGH).unwrap();
+            house.assert_whole();
+            let again = house.prune(&THOROUGH).unwrap();
+            assert_eq!(
+                (again.unused, again.deleted.objects),
+                (0, 0),
+                "{at} {moment:?}"
+            );
+            // What was stored and never named may still be about to be, for all that anybody knows.
+            assert!(house.packs().0 <= ended + 2, "{at} {moment:?}");
+        }
+    }
+}
+
+/// A small house of which the first of two states is forgotten.
+fn half_dead(seed: u64) -> (House, ObjectHash) {
+    let mut house = House::new(seed);
+    let mut ids = Vec::new();
+    for state in 0..2 {
+        house.fill_a_little(state);
+        ids.push(house.backup());
+    }
+    house.forget(0);
+    house.faulty.disarm();
+    (house, ids[1])
+}
