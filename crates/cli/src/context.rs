@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::folders::{self, Folders};
 use crate::keys::{OsRandom, object_hash};
 use crate::location::{RepositoryUrl, WHERE_HINT};
-use crate::options::StorageOptions;
+use crate::options::{Span, StorageOptions};
 use crate::profile::{self, Profile};
 use crate::prompt::Prompt;
 use crate::remembered::Counted;
@@ -51,6 +51,22 @@ impl Context {
             ui,
             interrupt,
         })
+    }
+
+    /// The same for a place beside the repository that is waited for so long and no longer, and asked once.
+    pub(crate) fn within(&self, patience: Duration) -> Self {
+        Self {
+            global: self.global.clone(),
+            profile: self.profile.clone(),
+            storage: StorageOptions {
+                retry_for: Some(Span(Duration::ZERO)),
+                object_lock: None,
+                ..self.storage.clone()
+            },
+            counted: Counted::default(),
+            ui: Arc::clone(&self.ui),
+            interrupt: self.interrupt.within(patience),
+        }
     }
 
     /// Where the repository is: command line over environment over profile; else the usual place,

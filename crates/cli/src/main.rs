@@ -42,6 +42,7 @@ mod stdin;
 mod strength;
 mod ui;
 mod ways;
+mod witnesses;
 
 /// The walk allocates what the trees free, and readers what uploads free: with one lock for each
 /// arena they wait for each other at every file.

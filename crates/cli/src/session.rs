@@ -20,6 +20,7 @@ use crate::location::RepositoryUrl;
 use crate::opening::{self, Purpose};
 use crate::secrets::{KIT_SECRET, Kind, PASSWORD, RECOVERY_KEY, Sources};
 use crate::ui::progress::{Progress, Work};
+use crate::witnesses;
 
 /// An open repository with the threads its storage runs on.
 pub(crate) struct Session {
@@ -79,8 +80,9 @@ impl Session {
     ) -> Result<Self, Failure> {
         let storage = opening::open(cx, &room, &place, Purpose::Write)?;
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
-        let repository = repository::open(&room.environment, &storage, credential, &monitor)?;
+        let mut repository = repository::open(&room.environment, &storage, credential, &monitor)?;
         monitor.finish();
+        witnesses::meet(cx, &mut repository)?;
         Ok(Self {
             repository,
             place,
@@ -145,8 +147,9 @@ impl Session {
             monitor: &monitor,
             whose,
         };
-        let repository = door.open()?;
+        let mut repository = door.open()?;
         monitor.finish();
+        witnesses::meet(cx, &mut repository)?;
         Ok(Self {
             repository,
             place,

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -31,9 +32,12 @@ pub(crate) fn is_readable(input: &impl AsFd) -> io::Result<bool> {
     }
 }
 
-/// Whether the user asked to stop.
+/// Whether the user asked to stop, or has waited long enough.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Interrupt(Arc<AtomicBool>);
+pub(crate) struct Interrupt {
+    raised: Arc<AtomicBool>,
+    until: Option<Instant>,
+}
 
 impl Interrupt {
     /// Starts to listen.
@@ -44,16 +48,25 @@ impl Interrupt {
             flag::register_conditional_shutdown(
                 signal,
                 i32::from(Class::Interrupted.code()),
-                Arc::clone(&interrupt.0),
+                Arc::clone(&interrupt.raised),
             )?;
-            flag::register(signal, Arc::clone(&interrupt.0))?;
+            flag::register(signal, Arc::clone(&interrupt.raised))?;
         }
         Ok(interrupt)
     }
 
     /// Whether the user asked to stop.
     pub(crate) fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        let late = self.until.is_some_and(|until| Instant::now() >= until);
+        late || self.raised.load(Ordering::Relaxed)
+    }
+
+    /// The same for what may take so long and no longer.
+    pub(crate) fn within(&self, patience: Duration) -> Self {
+        Self {
+            until: Instant::now().checked_add(patience),
+            ..self.clone()
+        }
     }
 
     /// Ends the command if the user asked to stop.

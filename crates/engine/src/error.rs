@@ -8,6 +8,7 @@ use ownkey_crypto::{
 use ownkey_storage::{ObjectName, StorageError, StorageErrorKind};
 
 use crate::format::FormatError;
+use crate::format::entry::{EntryRef, ROSTER};
 use crate::format::header::HeaderError;
 
 /// What a failure means for the user; the program maps each to one exit code.
@@ -299,6 +300,16 @@ pub enum Lie {
         "no log of this repository has the entry that the fingerprint names: the storage shows an older state or another repository, or a word is wrong"
     )]
     NotPinned,
+    /// A witness holds what its author signed and the storage does not show.
+    #[error(
+        "the witness at {place} holds entry {} of {}, signed by who made it, and the storage does not show that entry", .entry.at.seq, log(&.entry.device)
+    )]
+    Witnessed {
+        /// Where the witness is.
+        place: String,
+        /// The entry.
+        entry: EntryRef,
+    },
     /// A grant or roster entry whose signer may not make one.
     #[error("{0} was not signed by an admin of this repository")]
     NotByAdmin(String),
@@ -307,6 +318,14 @@ pub enum Lie {
         "another machine writes as this device: its identity was copied; make this machine a device of its own"
     )]
     IdentityCopied,
+}
+
+/// A log in words.
+fn log(device: &DeviceId) -> String {
+    match *device == ROSTER {
+        true => "the roster".to_owned(),
+        false => format!("the log of device {device}"),
+    }
 }
 
 impl From<StorageError> for Error {

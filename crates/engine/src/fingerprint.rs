@@ -11,11 +11,9 @@ use std::collections::BTreeMap;
 use ownkey_crypto::{DeviceId, RepoId, object_hash};
 
 use crate::error::{Lie, Result};
-use crate::format::entry::{EntryRef, LogEntry, LogPosition, RosterPosition};
+use crate::format::entry::{EntryRef, LogEntry, ROSTER, RosterPosition};
 use crate::repository::Repository;
 use crate::roster::Roster;
-
-pub use crate::format::roster::ROSTER;
 
 /// Numbers of words, each below 2,048.
 pub type Fingerprint = [u16; 8];
@@ -40,23 +38,6 @@ pub fn fingerprint(repo: &RepoId, entry: &EntryRef) -> Fingerprint {
     words
 }
 
-/// The entry of the roster as one of a log: it has one, though no device.
-const fn of_roster(at: RosterPosition) -> EntryRef {
-    EntryRef {
-        device: ROSTER,
-        at: LogPosition {
-            seq: at.n as u64,
-            hash: at.hash,
-        },
-    }
-}
-
-/// Whether an entry is one of the roster's, and of no device's log.
-#[must_use]
-pub fn is_of_roster(entry: &EntryRef) -> bool {
-    entry.device == ROSTER
-}
-
 /// The newest entries: of every log and of the roster the last one, but for those that another of them says to have seen.
 /// Mostly one.
 ///
@@ -76,7 +57,7 @@ pub fn newest(repository: &Repository) -> Result<Vec<EntryRef>> {
         device: *device,
         at: *at,
     });
-    let roster = (seen.behind(&ROSTER) <= u64::from(roster.n)).then(|| of_roster(roster));
+    let roster = (seen.behind(&ROSTER) <= u64::from(roster.n)).then(|| EntryRef::of_roster(roster));
     Ok(logs.chain(roster).collect())
 }
 
@@ -151,7 +132,7 @@ pub fn compare(repository: &Repository, wanted: &Fingerprint) -> Result<Compared
 
 fn since(repository: &Repository, entry: &EntryRef) -> Result<Vec<(DeviceId, u64)>> {
     let mut seen = Seen::default();
-    if !is_of_roster(entry) {
+    if entry.in_roster().is_none() {
         seen.add(&read(repository, entry.device, entry.at.seq)?);
     }
     seen.0.insert(entry.device, entry.at.seq.saturating_add(1));
@@ -196,7 +177,7 @@ fn search(
 
 fn entries(roster: &Roster) -> impl Iterator<Item = EntryRef> {
     let entries = roster.entries();
-    entries.map(|(n, hash)| of_roster(RosterPosition { n, hash }))
+    entries.map(|(n, hash)| EntryRef::of_roster(RosterPosition { n, hash }))
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ mod state;
 pub mod stats;
 pub mod target;
 pub mod tree;
+pub mod witness;
 
 pub use compress::{Compression, FrameCompressor};
 pub use error::{Class, Error, Lie, Result};

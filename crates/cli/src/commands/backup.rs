@@ -20,6 +20,7 @@ use crate::spec::short_id;
 use crate::stdin::{self, StdinArgs};
 use crate::ui::progress::{Progress, Work};
 use crate::ui::{json as lines, sanitize, show};
+use crate::witnesses;
 
 /// What to back up, and how.
 #[derive(Debug, clap::Args)]
@@ -71,7 +72,7 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
             &labels(cx, &args.what),
             (&monitor, &cx.interrupt),
         )?;
-        return summary(cx, &monitor, &report);
+        return finish(cx, &mut session, (&monitor, &report));
     }
     let sources = sources(cx, &args.what, PresetName::None)?;
     if args.dry_run {
@@ -86,7 +87,18 @@ pub(crate) fn run(cx: &Context, args: &BackupArgs) -> Result<Class, Failure> {
         &labels(cx, &args.what),
         &monitor,
     )?;
-    summary(cx, &monitor, &report)
+    finish(cx, &mut session, (&monitor, &report))
+}
+
+/// Shows what was done, and tells the witnesses of it.
+fn finish(
+    cx: &Context,
+    session: &mut Session,
+    (monitor, report): (&Progress, &Report),
+) -> Result<Class, Failure> {
+    let class = summary(cx, monitor, report)?;
+    witnesses::meet(cx, &mut session.repository)?;
+    Ok(class)
 }
 
 /// Opens the repository to add to it, with the promise that what it needs stays locked.

@@ -1,7 +1,7 @@
 //! `ownkey fingerprint`: eight words for the telephone, which say whether two machines are shown the same.
 
-use ownkey_engine::fingerprint::{self, Compared, is_of_roster};
-use ownkey_engine::format::entry::EntryRef;
+use ownkey_engine::fingerprint::{self, Compared};
+use ownkey_engine::format::entry::{EntryRef, ROSTER};
 use ownkey_engine::repository::Repository;
 use serde_json::json;
 
@@ -92,7 +92,7 @@ fn compare(cx: &Context, repository: &Repository, typed: &str) -> Result<Class, 
 
 /// The entry in words.
 fn place(repository: &Repository, entry: &EntryRef) -> String {
-    match is_of_roster(entry) {
+    match entry.device == ROSTER {
         true => format!("change {} of who has access", entry.at.seq),
         false => format!(
             "entry {} of the log of {}",
@@ -103,7 +103,7 @@ fn place(repository: &Repository, entry: &EntryRef) -> String {
 }
 
 fn lacking(repository: &Repository, device: &DeviceId, count: u64) -> String {
-    if *device == fingerprint::ROSTER {
+    if *device == ROSTER {
         return show::counted(
             count,
             "change of who has access",
@@ -131,11 +131,9 @@ fn described(repository: &Repository, entry: &EntryRef) -> serde_json::Value {
     })
 }
 
-const ROSTER: &str = "roster";
-
 fn log(device: &DeviceId) -> String {
-    match *device == fingerprint::ROSTER {
-        true => ROSTER.to_owned(),
+    match *device == ROSTER {
+        true => "roster".to_owned(),
         false => device.to_string(),
     }
 }

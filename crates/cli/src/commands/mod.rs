@@ -29,6 +29,7 @@ mod snapshots;
 mod stats;
 mod storage;
 mod version;
+mod witness;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -80,6 +81,9 @@ pub(crate) enum Command {
     Mirror(mirror::MirrorArgs),
     /// Eight words that say whether two machines are shown the same
     Fingerprint(fingerprint::FingerprintArgs),
+    /// Other places that remember what the storage showed
+    #[command(subcommand)]
+    Witness(witness::WitnessCommand),
     /// What the storage allows
     #[command(subcommand)]
     Storage(storage::StorageCommand),
@@ -117,7 +121,10 @@ const GROUPS: [(&str, &[&str]); 7] = [
         "Look at what is there",
         &["snapshots", "ls", "find", "diff", "stats"],
     ),
-    ("Trust, but check", &["check", "fingerprint", "storage"]),
+    (
+        "Trust, but check",
+        &["check", "fingerprint", "witness", "storage"],
+    ),
     ("Keep two", &["copy", "mirror"]),
     (
         "Keys",
@@ -174,6 +181,7 @@ fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
         Command::Recover(args) => recover::run(cx, args),
         Command::Restore(args) => restore::run(cx, args),
         Command::Snapshots(args) => snapshots::run(cx, args),
+        Command::Witness(command) => witness::run(cx, command),
         Command::Storage(command) => storage::run(cx, command),
         Command::Device(command) => device::run(cx, command),
         Command::Key(command) => key::run(cx, command),

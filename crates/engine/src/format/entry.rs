@@ -4,40 +4,16 @@ use ownkey_crypto::{DeviceId, ObjectHash, PackKind};
 
 use super::FormatError;
 use super::cbor::{Fields, MapReader, Reader, Record, Writer, read_all};
+use super::position::read_hash;
 use super::record::SnapshotRecord;
 use super::time::Timestamp;
+
+pub use super::position::{EntryRef, LogPosition, ROSTER, RosterPosition};
 
 const ENTRY_LIMIT: usize = 16 << 20;
 const BODY_LIMIT: usize = 8 << 20;
 const DEVICES_LIMIT: usize = 1_024;
 const OBJECTS_LIMIT: usize = 1 << 17;
-
-/// A place in one device's log: the entry there, by number and by hash of its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogPosition {
-    /// Number of the entry, from 0.
-    pub seq: u64,
-    /// Hash of all bytes of its object.
-    pub hash: ObjectHash,
-}
-
-/// A place in the roster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RosterPosition {
-    /// Number of the entry, from 0.
-    pub n: u32,
-    /// Hash of all bytes of its object.
-    pub hash: ObjectHash,
-}
-
-/// An entry of some device's log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntryRef {
-    /// Whose log.
-    pub device: DeviceId,
-    /// Where in it.
-    pub at: LogPosition,
-}
 
 /// One pack, by where it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -213,10 +189,6 @@ fn read_hashes(r: &mut Reader<'_>) -> Result<Vec<ObjectHash>, FormatError> {
     r.array(OBJECTS_LIMIT, read_hash)
 }
 
-pub(super) fn read_hash(r: &mut Reader<'_>) -> Result<ObjectHash, FormatError> {
-    Ok(ObjectHash::from_bytes(r.array_of_bytes()?))
-}
-
 fn read_body(kind: u64, from: &mut Reader<'_>) -> Result<Event, FormatError> {
     from.map(|m| {
         Ok(match kind {
@@ -328,68 +300,6 @@ fn read_event(kind: u64, must_understand: bool, body: &[u8]) -> Result<Event, Fo
         });
     }
     Ok(event)
-}
-
-impl Record for RosterPosition {
-    const WHAT: &'static str = "place in the roster";
-    const LIMIT: usize = 64;
-
-    fn write(&self, to: &mut Writer) {
-        to.tuple(2);
-        to.unsigned(u64::from(self.n));
-        to.bytes(self.hash.as_bytes());
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, FormatError> {
-        from.tuple(2)?;
-        Ok(Self {
-            n: from.narrow()?,
-            hash: read_hash(from)?,
-        })
-    }
-}
-
-impl Record for LogPosition {
-    const WHAT: &'static str = "place in a log";
-    const LIMIT: usize = 64;
-
-    fn write(&self, to: &mut Writer) {
-        to.tuple(2);
-        to.unsigned(self.seq);
-        to.bytes(self.hash.as_bytes());
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, FormatError> {
-        from.tuple(2)?;
-        Ok(Self {
-            seq: from.unsigned()?,
-            hash: read_hash(from)?,
-        })
-    }
-}
-
-impl Record for EntryRef {
-    const WHAT: &'static str = "reference to a log entry";
-    const LIMIT: usize = 80;
-
-    fn write(&self, to: &mut Writer) {
-        to.tuple(3);
-        to.bytes(self.device.as_bytes());
-        to.unsigned(self.at.seq);
-        to.bytes(self.at.hash.as_bytes());
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Self, FormatError> {
-        from.tuple(3)?;
-        let device = DeviceId::from_bytes(from.array_of_bytes()?);
-        Ok(Self {
-            device,
-            at: LogPosition {
-                seq: from.unsigned()?,
-                hash: read_hash(from)?,
-            },
-        })
-    }
 }
 
 impl Record for PackName {

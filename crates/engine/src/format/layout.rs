@@ -1,11 +1,12 @@
 //! Names of objects (docs/format.md §2).
 
 use ownkey_crypto::{
-    DeviceId, Epoch, GrantName, ObjectHash, PackKind, RequestName, grant_label, request_label,
+    DeviceId, Epoch, GrantName, ObjectHash, PackKind, RepoId, RequestName, grant_label,
+    request_label,
 };
 use ownkey_storage::{ObjectName, Prefix};
 
-use super::entry::PackName;
+use super::entry::{EntryRef, LogPosition, PackName};
 
 fn name(text: String) -> ObjectName {
     // Every caller below spells names from hexadecimal and fixed words.
@@ -103,6 +104,35 @@ const fn folder(kind: PackKind) -> &'static str {
         PackKind::Data => "data",
         PackKind::Meta => "meta",
     }
+}
+
+/// What a witness keeps of a repository.
+pub fn witnessed(repo: &RepoId) -> Prefix {
+    prefix(&format!("witness/{repo}/"))
+}
+
+/// A witness's copy of an entry (docs/format.md §19).
+pub fn witnessed_entry(repo: &RepoId, entry: &EntryRef) -> ObjectName {
+    let EntryRef { device, at } = entry;
+    name(format!(
+        "witness/{repo}/{device}/{:016x}-{}",
+        at.seq, at.hash
+    ))
+}
+
+/// Reads the name of such a copy.
+pub fn parse_witnessed(repo: &RepoId, of: &ObjectName) -> Option<EntryRef> {
+    let parts: Vec<&str> = of.segments().collect();
+    let ["witness", of_repo, device, entry] = parts.as_slice() else {
+        return None;
+    };
+    let (seq, hash) = entry.split_once('-')?;
+    let at = LogPosition {
+        seq: hex(seq, 16)?,
+        hash: ObjectHash::parse(hash).ok()?,
+    };
+    let device = DeviceId::parse(device).ok()?;
+    (*of_repo == repo.to_string()).then_some(EntryRef { device, at })
 }
 
 /// What a name in the storage stands for.

@@ -9,6 +9,7 @@ pub mod header;
 pub mod layout;
 pub mod name;
 pub mod node;
+mod position;
 pub mod record;
 pub mod roster;
 pub mod segment;

@@ -5,8 +5,8 @@ use ownkey_crypto::ObjectHash;
 
 use super::FormatError;
 use super::cbor::{Reader, Record, Writer};
-use super::entry::read_hash;
 use super::node::Stream;
+use super::position::read_hash;
 use super::time::Timestamp;
 
 const LABEL_LIMIT: usize = 255;

@@ -4,7 +4,7 @@ use ownkey_crypto::{Capabilities, DeviceId, Epoch, ObjectHash, PublicIdentity};
 
 use super::FormatError;
 use super::cbor::{Fields, MapReader, Reader, Record, Writer, read_all};
-use super::entry::read_hash;
+use super::position::{ROSTER, read_hash};
 use super::time::Timestamp;
 
 const ENTRY_LIMIT: usize = 1 << 20;
@@ -207,9 +207,6 @@ impl Change {
         }
     }
 }
-
-/// Stands for the roster where a log is named; no identity hashes to it.
-pub const ROSTER: DeviceId = DeviceId::from_bytes([0; 16]);
 
 fn put_device(f: &mut Fields<'_>, device: &DeviceId) {
     f.put(0, |w| w.bytes(device.as_bytes()));

@@ -9,7 +9,7 @@ use ownkey_storage::ObjectName;
 use super::{DeviceLog, KnownLogs, Logs};
 use crate::error::{Error, Lie, Result};
 use crate::format::cbor::{self, Record};
-use crate::format::entry::{FOLD_INTERVAL, Fold, LogEntry, LogPosition};
+use crate::format::entry::{EntryRef, FOLD_INTERVAL, Fold, LogEntry, LogPosition};
 use crate::format::layout::{self, Object};
 use crate::format::record::SnapshotRecord;
 use crate::io::Io;
@@ -195,6 +195,34 @@ impl Logs {
         }
     }
 
+    /// Whether an entry is part of what is shown, or need not be because it lies behind a cut. One that was not read in this
+    /// run is followed to one that was, by the hashes that name each other.
+    pub(crate) fn show(&self, reader: LogReader<'_>, entry: &EntryRef) -> Result<bool> {
+        if is_void(reader.roster, &entry.device, entry.at.seq) {
+            return Ok(true);
+        }
+        let (Some(member), Some(log)) = (
+            reader.roster.member(&entry.device),
+            self.logs.get(&entry.device),
+        ) else {
+            return Ok(false);
+        };
+        let mut at = entry.at;
+        loop {
+            let tip = log.tip.filter(|tip| tip.seq > at.seq);
+            match (log.hashes.get(&at.seq), tip) {
+                (Some(hash), _) => return Ok(*hash == at.hash),
+                (None, None) => return Ok(false),
+                (None, Some(_)) => {}
+            }
+            let seq = at.seq.saturating_add(1);
+            match reader.entry(member, seq)? {
+                Some((hash, said)) if said.previous == at.hash => at = LogPosition { seq, hash },
+                _ => return Ok(false),
+            }
+        }
+    }
+
     /// What another device has seen must be shown to us too.
     fn must_show_what_was_seen(&mut self, reader: LogReader<'_>, witness: &LogEntry) -> Result<()> {
         for seen in &witness.seen {
@@ -354,15 +382,22 @@ impl LogReader<'_> {
         let Some(bytes) = self.io.find(&name)? else {
             return Ok(None);
         };
+        let entry = self.open(member, seq, &bytes)?;
+        Ok(Some((object_hash(&bytes), entry)))
+    }
+
+    /// What is said to be entry `seq`, if its device signed it.
+    pub(crate) fn open(self, member: &Member, seq: u64, bytes: &[u8]) -> Result<LogEntry> {
+        let name = layout::log_entry(&member.id, seq);
         let lie = Lie::NotSigned {
             device: member.id,
             seq,
         };
-        let (_, epoch) = peek_epoch(&bytes).map_err(|_| lie.clone())?;
+        let (_, epoch) = peek_epoch(bytes).map_err(|_| lie.clone())?;
         let sealed = self
             .keys
             .log(epoch)?
-            .open_log(&log_name(&member.id, seq), &bytes)
+            .open_log(&log_name(&member.id, seq), bytes)
             .map_err(|_| lie.clone())?;
         let opened = sealed
             .verified_by(&member.public)
@@ -372,7 +407,7 @@ impl LogReader<'_> {
         if entry.device != member.id || entry.seq != seq {
             return Err(lie.into());
         }
-        Ok(Some((object_hash(&bytes), entry)))
+        Ok(entry)
     }
 
     /// Adds an entry to its log. What a device without `write` says has no effect.

@@ -213,6 +213,14 @@ impl Repository {
         }
     }
 
+    /// Whether an entry of a log or of the roster is part of what is shown.
+    pub(crate) fn shows(&self, entry: &EntryRef) -> Result<bool> {
+        match entry.in_roster() {
+            Some(at) => Ok(self.roster.contains(&at)),
+            None => self.logs.show(self.log_reader(), entry),
+        }
+    }
+
     pub(crate) fn log_reader(&self) -> LogReader<'_> {
         LogReader {
             io: &self.io,

@@ -268,6 +268,17 @@ fn build(
     Ok(roster)
 }
 
+/// Whether what is said to be entry `n` was signed by somebody who stands as an admin.
+pub(crate) fn is_by_admin(roster: &Roster, keys: &RosterKeys, n: u32, bytes: &[u8]) -> bool {
+    let Ok(sealed) = keys.open_roster(n, bytes) else {
+        return false;
+    };
+    let Ok(entry) = decode(n, &object_hash(bytes), &sealed) else {
+        return false;
+    };
+    roster.standing_admin(&entry.signer).is_some() && signed_by(roster, &entry.signer, sealed)
+}
+
 fn signed_by(roster: &Roster, signer: &DeviceId, sealed: Unverified) -> bool {
     roster
         .member(signer)

@@ -167,6 +167,29 @@ impl State {
         file::write_authentic(&self.tips_path(who), key, &tips.encode())
     }
 
+    /// Where the witnesses of this repository are, a line each.
+    pub(crate) fn load_witnesses(&self, key: &LocalStateKey, who: &str) -> Result<String> {
+        const LIMIT: u64 = 64 << 10;
+        let path = self.witnesses_path(who);
+        let bytes = file::read_authentic(&path, key, LIMIT)?;
+        String::from_utf8(bytes.unwrap_or_default()).map_err(|_| Error::StateTampered(path))
+    }
+
+    /// Keeps where they are.
+    pub(crate) fn store_witnesses(
+        &self,
+        key: &LocalStateKey,
+        who: &str,
+        places: &str,
+    ) -> Result<()> {
+        file::write_authentic(&self.witnesses_path(who), key, places.as_bytes())
+    }
+
+    /// Of the repository, wherever it is: what was shown at one place must be shown at the others.
+    fn witnesses_path(&self, who: &str) -> PathBuf {
+        self.folder.join(format!("witnesses-{who}"))
+    }
+
     /// Where the identity with the grants of this name keeps what it knows of the logs.
     pub(crate) fn logs_path(&self, who: &GrantName) -> PathBuf {
         self.location.join(format!("logs-{who}"))
