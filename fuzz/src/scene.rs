@@ -11,7 +11,7 @@ use ownkey_engine::environment::Environment;
 use ownkey_engine::format::layout;
 use ownkey_engine::format::time::{Clock, Timestamp};
 use ownkey_engine::monitor::Silent;
-use ownkey_engine::repository::{self, Credential, Founding, Repository};
+use ownkey_engine::repository::{self, Credential, Founding, Guard, Repository};
 use ownkey_storage::{DeleteOutcome, MemoryStorage, ObjectName, Storage, list_all};
 
 use crate::Repeating;
@@ -70,6 +70,7 @@ impl Scene {
         let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
         let founding = Founding {
             device_label: "fuzz".to_owned(),
+            guard: Guard::Nothing,
             password: None,
         };
         let founded =

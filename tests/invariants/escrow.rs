@@ -119,6 +119,8 @@ fn the_words_of_a_recovery_key_are_shown_by_the_kit_only() {
     let expected = [
         // The code of a request, which is made to be typed elsewhere.
         "crates/cli/src/commands/device/request.rs",
+        // Into this user's keychain, through a pipe: it opens a device key's file and nothing that is stored.
+        "crates/cli/src/keychain.rs",
         // Kits.
         "crates/cli/src/commands/recovery/key.rs",
         "crates/cli/src/commands/recovery/kit.rs",

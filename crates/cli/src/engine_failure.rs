@@ -154,6 +154,9 @@ fn about_access(error: &Error) -> Vec<&'static str> {
             "check the keyboard layout and caps lock; nothing was changed and nothing is locked by trying",
             "the recovery key of the kit opens it too: type it when asked for the password",
         ],
+        Error::DeviceKeyGuarded(_) | Error::WrongGuard(_) => vec![
+            "if what it is kept behind is lost, get a new key: ownkey device request --new-key; nothing else is lost with it",
+        ],
         Error::NoGrant => vec![
             "if this machine asked to be let in, approve it on another one: ownkey device approve CODE",
             "if it was removed, ask anew: ownkey device request; the recovery key of the kit opens it too",

@@ -10,12 +10,12 @@ use serde_json::json;
 
 use crate::context::{Context, host_name};
 use crate::failure::Failure;
+use crate::guard::GuardArgs;
 use crate::keys::KitSecret;
 use crate::kit::{KitFiles, kit_of};
 use crate::location::RepositoryUrl;
-use crate::new_password::{self, PasswordArgs, no_randomness};
+use crate::new_password::{self, Choice, PasswordArgs, no_randomness};
 use crate::opening::{self, Purpose, must_be_usable};
-use crate::secrets::PASSWORD;
 use crate::session::Session;
 use crate::ui::progress::{Progress, Work};
 
@@ -27,6 +27,8 @@ pub(crate) struct Wishes {
     kit: KitFiles,
     #[command(flatten)]
     password: PasswordArgs,
+    #[command(flatten)]
+    pub(crate) guard: GuardArgs,
     /// Make the password useless without a secret that is printed in the kit
     #[arg(long)]
     kit_secret: bool,
@@ -55,9 +57,10 @@ pub(crate) fn found(
         cx,
         prompt.as_ref(),
         wishes.password.weak(),
-        PASSWORD,
+        Choice::Password,
         &*random,
     )?;
+    let guard = wishes.guard.choose(cx, &*random)?;
     let kit_secret = match wishes.kit_secret {
         true => Some(KitSecret::generate(&*random).map_err(|error| no_randomness(&error))?),
         false => None,
@@ -65,6 +68,7 @@ pub(crate) fn found(
     let storage = opening::open(cx, &room, &place, Purpose::Make)?;
     let founding = Founding {
         device_label: wishes.device_name.clone().unwrap_or_else(host_name),
+        guard: guard.guard(),
         password: Some(PasswordWay {
             password: &password,
             cost,

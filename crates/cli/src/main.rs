@@ -16,6 +16,8 @@ mod failure;
 mod folders;
 mod founding;
 mod gathering;
+mod guard;
+mod keychain;
 mod keys;
 mod kit;
 mod location;

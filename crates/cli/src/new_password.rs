@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use crate::keys::{KdfCost, Password, Random};
 use crate::phrase;
 use crate::prompt::Prompt;
-use crate::secrets::{Kind, PASSWORD};
-use crate::strength::{self, Weak};
+use crate::secrets::{DEVICE_PASSPHRASE, Kind, NEW_DEVICE_PASSPHRASE, NEW_PASSWORD, PASSWORD};
+use crate::strength::{self, Guesser, Weak};
 
 /// What a new password has to be, and to cost.
 #[derive(Debug, clap::Args)]
@@ -34,34 +34,86 @@ impl PasswordArgs {
     }
 }
 
-/// A new password, from the settings or from the person.
+/// What is being chosen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// The password of a new repository.
+    Password,
+    /// What takes its place.
+    NewPassword,
+    /// What the key of this machine is kept behind.
+    DevicePassphrase,
+    /// What takes its place, or the place of nothing.
+    NewDevicePassphrase,
+}
+
+impl Choice {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Password => PASSWORD,
+            Self::NewPassword => NEW_PASSWORD,
+            Self::DevicePassphrase => DEVICE_PASSPHRASE,
+            Self::NewDevicePassphrase => NEW_DEVICE_PASSPHRASE,
+        }
+    }
+
+    fn guesser(self) -> Guesser {
+        match self {
+            Self::Password | Self::NewPassword => Guesser::Storage,
+            Self::DevicePassphrase | Self::NewDevicePassphrase => Guesser::Thief,
+        }
+    }
+
+    /// What to know before choosing, and the question.
+    fn words(self) -> (&'static str, &'static str) {
+        match self.guesser() {
+            Guesser::Storage => (
+                "The password opens the repository on other machines; this one will not ask for it again.\n\
+                 Type one of your own, or press Enter to be given six random words.",
+                "new password: ",
+            ),
+            Guesser::Thief => (
+                "The device passphrase opens the key of this machine, and nothing elsewhere. Every run here asks for it.\n\
+                 Type one of your own, or press Enter to be given six random words.",
+                "new device passphrase: ",
+            ),
+        }
+    }
+
+    fn nobody_to_ask(self) -> Failure {
+        let variable = self.kind().variable;
+        let ways = match self {
+            Self::Password => "--password-file, --password-command, ",
+            _ => "",
+        };
+        let missing = match self.guesser() {
+            Guesser::Storage => format!("a repository needs a {}", self.kind().noun),
+            Guesser::Thief => format!("the {} is missing", self.kind().noun),
+        };
+        Failure::usage(missing).hint(format!(
+            "give it with {ways}{variable}, {variable}_FILE or {variable}_COMMAND, or run this on a terminal",
+        ))
+    }
+}
+
+/// A new password or passphrase, from the settings or from the person.
 pub(crate) fn choose(
     cx: &Context,
     prompt: Option<&Prompt<'_>>,
     weak: Weak,
-    kind: Kind,
+    choice: Choice,
     random: &dyn Random,
 ) -> Result<Password, Failure> {
-    if let Some(password) = cx.secret(kind)? {
-        strength::judge(&password, weak)?;
+    let judge = |typed: &str| strength::judge(typed, weak, choice.guesser());
+    if let Some(password) = cx.secret(choice.kind())? {
+        judge(&password)?;
         return Ok(Password::new(&password));
     }
-    let Some(prompt) = prompt else {
-        let variable = kind.variable;
-        let ways = match variable == PASSWORD.variable {
-            true => "--password-file, --password-command, ",
-            false => "",
-        };
-        return Err(Failure::usage(format!("a repository needs a {}", kind.noun)).hint(format!(
-            "give it with {ways}{variable}, {variable}_FILE or {variable}_COMMAND, or run this on a terminal",
-        )));
-    };
-    prompt.show(
-        "The password opens the repository on other machines; this one will not ask for it again.\n\
-         Type one of your own, or press Enter to be given six random words.",
-    )?;
+    let prompt = prompt.ok_or_else(|| choice.nobody_to_ask())?;
+    let (about, question) = choice.words();
+    prompt.show(about)?;
     loop {
-        let typed = prompt.ask_secret("new password: ")?;
+        let typed = prompt.ask_secret(question)?;
         let password = match typed.is_empty() {
             true => {
                 let phrase = phrase::generate(|out| random.fill(out))
@@ -71,7 +123,7 @@ pub(crate) fn choose(
             }
             false => typed,
         };
-        if let Err(failure) = strength::judge(&password, weak) {
+        if let Err(failure) = judge(&password) {
             prompt.show(&failure.message)?;
             continue;
         }

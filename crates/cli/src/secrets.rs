@@ -59,6 +59,7 @@ impl Kind {
             (PASSWORD, TO_PASSWORD),
             (KIT_SECRET, TO_KIT_SECRET),
             (RECOVERY_KEY, TO_RECOVERY_KEY),
+            (DEVICE_PASSPHRASE, TO_DEVICE_PASSPHRASE),
         ]
         .into_iter()
         .find(|(this, _)| this.variable == self.variable)
@@ -80,6 +81,16 @@ pub(crate) const PASSWORD: Kind = Kind {
 pub(crate) const NEW_PASSWORD: Kind = Kind {
     noun: "new password",
     variable: "OWNKEY_NEW_PASSWORD",
+};
+/// What the key of this machine may be kept behind.
+pub(crate) const DEVICE_PASSPHRASE: Kind = Kind {
+    noun: "device passphrase",
+    variable: "OWNKEY_DEVICE_PASSPHRASE",
+};
+/// What it is changed to.
+pub(crate) const NEW_DEVICE_PASSPHRASE: Kind = Kind {
+    noun: "new device passphrase",
+    variable: "OWNKEY_NEW_DEVICE_PASSPHRASE",
 };
 /// What the kit of a repository made with `--kit-secret` adds to the password.
 pub(crate) const KIT_SECRET: Kind = Kind {
@@ -103,6 +114,10 @@ const TO_KIT_SECRET: Kind = Kind {
 const TO_RECOVERY_KEY: Kind = Kind {
     noun: "recovery key",
     variable: "OWNKEY_TO_RECOVERY_KEY",
+};
+const TO_DEVICE_PASSPHRASE: Kind = Kind {
+    noun: "device passphrase",
+    variable: "OWNKEY_TO_DEVICE_PASSPHRASE",
 };
 
 /// What a WebDAV server asks for.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use ownkey_engine::environment::Environment;
 use ownkey_engine::format::roster::Role;
 use ownkey_engine::monitor::Monitor;
-use ownkey_engine::repository::{self, Credential, Enrolment, Repository};
+use ownkey_engine::repository::{self, Credential, DeviceKey, Enrolment, GuardKind, Repository};
 use ownkey_engine::{Class as EngineClass, Error};
 use ownkey_storage::{AsOf, Storage};
 use zeroize::Zeroizing;
@@ -15,10 +15,11 @@ use crate::clock;
 use crate::context::{Context, EngineRoom};
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::guard::Guarded;
 use crate::keys::{KitSecret, Password, RecoveryKey, RecoveryKeyError};
 use crate::location::RepositoryUrl;
 use crate::opening::{self, Purpose};
-use crate::secrets::{KIT_SECRET, Kind, PASSWORD, RECOVERY_KEY, Sources};
+use crate::secrets::{DEVICE_PASSPHRASE, KIT_SECRET, Kind, PASSWORD, RECOVERY_KEY, Sources};
 use crate::ui::progress::{Progress, Work};
 use crate::witnesses;
 
@@ -208,7 +209,11 @@ impl Door<'_> {
         };
         if !matches!(self.whose, Whose::Owner) {
             match repository::enrolment(self.environment, &storage)? {
-                Enrolment::Own => return Ok(self.with(Credential::Device)?),
+                Enrolment::Own(GuardKind::Nothing) => return Ok(self.with(Credential::Device)?),
+                Enrolment::Own(kind) => {
+                    let key = self.guarded(&storage, kind)?;
+                    return Ok(self.with(Credential::DeviceKey(&key))?);
+                }
                 Enrolment::Copied => self.cx.ui.note(
                     "the key in the state folder is that of another machine, from which the folder was copied; this machine gets one of \
                      its own with `ownkey device request`",
@@ -228,6 +233,21 @@ impl Door<'_> {
             ))?);
         }
         self.ask(kit.as_ref())
+    }
+
+    /// This machine's key, which something guards.
+    fn guarded(&self, storage: &Arc<dyn Storage>, kind: GuardKind) -> Result<DeviceKey, Failure> {
+        let variable = match self.whose {
+            Whose::This | Whose::Owner => DEVICE_PASSPHRASE,
+            Whose::Other(_) => DEVICE_PASSPHRASE.of_the_other(),
+        };
+        let guarded = Guarded {
+            cx: self.cx,
+            environment: self.environment,
+            storage,
+            kind,
+        };
+        guarded.open(variable, |kind| self.secret(kind))
     }
 
     fn with(&self, credential: Credential<'_>) -> Result<Repository, Error> {

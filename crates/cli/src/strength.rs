@@ -15,8 +15,17 @@ pub(crate) enum Weak {
     Allowed,
 }
 
+/// Who could try to guess.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guesser {
+    /// The storage, which has the slots.
+    Storage,
+    /// Who has this machine's disk.
+    Thief,
+}
+
 /// Refuses a password that can be guessed. Never repeats the password or parts of it.
-pub(crate) fn judge(password: &str, weak: Weak) -> Result<(), Failure> {
+pub(crate) fn judge(password: &str, weak: Weak, guesser: Guesser) -> Result<(), Failure> {
     if weak == Weak::Allowed {
         return Ok(());
     }
@@ -24,12 +33,18 @@ pub(crate) fn judge(password: &str, weak: Weak) -> Result<(), Failure> {
     if estimate.guesses_log10() >= FLOOR_LOG10 {
         return Ok(());
     }
+    let (noun, who) = match guesser {
+        Guesser::Storage => ("password", "copies the storage"),
+        Guesser::Thief => ("passphrase", "has this disk"),
+    };
     let mut failure = Failure::usage(format!(
-        "this password can be guessed in about 10^{:.0} attempts, and who copies the storage can make them",
+        "this {noun} can be guessed in about 10^{:.0} attempts, and who {who} can make them",
         estimate.guesses_log10()
     ))
-    .hint("take six unrelated words; on a terminal ownkey offers such a phrase")
-    .hint("--allow-weak-password takes it all the same");
+    .hint("take six unrelated words; on a terminal ownkey offers such a phrase");
+    if guesser == Guesser::Storage {
+        failure = failure.hint("--allow-weak-password takes it all the same");
+    }
     if let Some(warning) = estimate.feedback().and_then(|feedback| feedback.warning()) {
         let sentence = warning.to_string().trim_end_matches('.').to_lowercase();
         failure.causes.push(sentence);
@@ -50,9 +65,9 @@ mod tests {
             "ownkeybackup1",
             "qwertyuiop",
         ] {
-            let failure = judge(password, Weak::Refused).expect_err("weak");
+            let failure = judge(password, Weak::Refused, Guesser::Storage).expect_err("weak");
             assert!(password.is_empty() || !format!("{failure:?}").contains(password));
-            assert!(judge(password, Weak::Allowed).is_ok());
+            assert!(judge(password, Weak::Allowed, Guesser::Storage).is_ok());
         }
     }
 
@@ -65,7 +80,7 @@ mod tests {
                 }
                 Ok::<_, ()>(())
             });
-            judge(&phrase.expect("randomness"), Weak::Refused).expect("strong");
+            judge(&phrase.expect("randomness"), Weak::Refused, Guesser::Thief).expect("strong");
         }
     }
 }

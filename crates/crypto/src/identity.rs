@@ -32,6 +32,12 @@ impl IdentitySeed {
         self.0.as_bytes()
     }
 
+    /// The same seed once more, for who keeps one and seals one.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.duplicate())
+    }
+
     /// As read from the device's key file. The caller erases its own copy.
     #[must_use]
     pub fn from_file_bytes(bytes: [u8; 32]) -> Self {

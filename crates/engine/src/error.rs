@@ -10,6 +10,7 @@ use ownkey_storage::{ObjectName, StorageError, StorageErrorKind};
 use crate::format::FormatError;
 use crate::format::entry::{EntryRef, ROSTER};
 use crate::format::header::HeaderError;
+use crate::guard::GuardKind;
 
 /// What a failure means for the user; the program maps each to one exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,6 +59,15 @@ pub enum Error {
         /// How many slots were tried.
         tried: usize,
     },
+    /// This machine's key is kept behind something that was not given.
+    #[error("the key of this machine is kept behind {0}")]
+    DeviceKeyGuarded(GuardKind),
+    /// What was given is not what this machine's key is kept behind.
+    #[error("that does not open the key of this machine, which is kept behind {0}")]
+    WrongGuard(GuardKind),
+    /// What was typed could not be made into a key.
+    #[error("cannot compute a key from what was typed")]
+    Stretch(#[source] SlotError),
     /// A slot could not be used.
     #[error("cannot use key slot {name}")]
     Slot {
@@ -344,6 +354,8 @@ impl Error {
             Self::NoRepository(_) => Class::NoRepository,
             Self::WrongCredential { .. }
             | Self::NotEnrolled(_)
+            | Self::DeviceKeyGuarded(_)
+            | Self::WrongGuard(_)
             | Self::NoGrant
             | Self::NoRequest
             | Self::RemovedBefore

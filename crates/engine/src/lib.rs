@@ -18,6 +18,7 @@ mod error;
 pub mod find;
 pub mod fingerprint;
 pub mod format;
+mod guard;
 pub mod index;
 mod io;
 mod keyring;

@@ -3,7 +3,7 @@
 use ownkey_engine::access::{SlotOf, slots_of};
 use ownkey_engine::format::roster::Role;
 use ownkey_engine::format::time::Timestamp;
-use ownkey_engine::repository::Repository;
+use ownkey_engine::repository::{GuardKind, Repository};
 use ownkey_engine::{Member, abilities, sentence};
 use serde_json::json;
 
@@ -24,7 +24,11 @@ pub(crate) fn run(cx: &Context) -> Result<Class, Failure> {
     let slots = slots_of(repository)?;
     for role in [Role::Device, Role::Recovery] {
         for member in standing(repository, role) {
-            told(cx, repository, member, &by_which_way(&slots, member))?;
+            let way = match role {
+                Role::Device => with_which_key(repository, member)?,
+                Role::Recovery => by_which_way(&slots, member),
+            };
+            told(cx, repository, member, &way)?;
         }
     }
     cx.ui.lines(
@@ -76,10 +80,21 @@ fn at(time: Timestamp) -> String {
     clock::local(time.seconds, time.nanoseconds)
 }
 
+/// Only a machine itself knows what its key is kept behind.
+fn with_which_key(repository: &Repository, member: &Member) -> Result<String, Failure> {
+    let file = "the key file in its state folder";
+    let own = match member.id == repository.me() {
+        true => repository.own_key()?,
+        false => None,
+    };
+    Ok(match own {
+        None => file.to_owned(),
+        Some(GuardKind::Nothing) => format!("{file}; no password"),
+        Some(guard) => format!("{file}, together with {guard}"),
+    })
+}
+
 fn by_which_way(slots: &[SlotOf], member: &Member) -> String {
-    if member.role == Role::Device {
-        return "the key file in its state folder; no password".to_owned();
-    }
     let mut ways = Vec::new();
     for slot in slots {
         if slot.device == member.id {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use ownkey_engine::access::{Admin, settle};
+use ownkey_engine::access::{Admin, Wish, settle};
 use ownkey_engine::fingerprint;
 use ownkey_engine::format::roster::Role;
 use ownkey_engine::repository::{Credential, Snapshot};
@@ -19,6 +19,7 @@ use crate::context::{Context, host_name};
 use crate::exit::Class;
 use crate::failure::Failure;
 use crate::gathering::{Gathering, GatheringArgs};
+use crate::guard::{self, GuardArgs};
 use crate::keys::{Capabilities, ContactsSecret, DeviceId, RecoveryKey};
 use crate::kit::{self, TypedKit};
 use crate::location::RepositoryUrl;
@@ -60,6 +61,8 @@ pub(crate) struct RecoverArgs {
     /// Restore only: this machine gets no key
     #[arg(long)]
     no_device: bool,
+    #[command(flatten)]
+    guard: GuardArgs,
     /// Throw out the device that was lost
     #[arg(long, value_name = "DEVICE")]
     remove: Vec<String>,
@@ -350,15 +353,24 @@ impl Recovery<'_> {
     fn settle(&self, mut session: Session, held: &Held) -> Result<Session, Failure> {
         let cx = self.cx;
         let name = self.args.name.clone().unwrap_or_else(host_name);
+        let chosen = self
+            .args
+            .guard
+            .choose(cx, &*session.room.environment.random)?;
+        let wish = Wish {
+            label: &name,
+            guard: chosen.guard(),
+        };
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
-        let device = settle(&mut session.repository, &name, Capabilities::ALL, &monitor)?;
+        let device = settle(&mut session.repository, &wish, Capabilities::ALL, &monitor)?;
         monitor.finish();
         cx.ui.line(&format!(
-            "{name} is a device now: ownkey backup and ownkey restore need no password here"
+            "{name} is a device now: ownkey backup and ownkey restore need {} here",
+            guard::needed(wish.guard.kind())
         ))?;
         cx.ui.json(
             "device_enrolled",
-            json!({ "id": device.to_string(), "name": name }),
+            json!({ "id": device.to_string(), "name": name, "guard": guard::word(wish.guard.kind()) }),
         )?;
         session.reopen(cx, held.credential())
     }

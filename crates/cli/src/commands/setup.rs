@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use ownkey_engine::backup;
-use ownkey_engine::repository::enrolment;
+use ownkey_engine::repository::{GuardKind, enrolment};
 use ownkey_engine::{Class as EngineClass, Error};
 use serde_json::json;
 
@@ -104,7 +104,12 @@ fn made_or_opened(
         storage => storage?,
     };
     match enrolment(&room.environment, &storage) {
-        Ok(_) => Session::unlock(cx, place, room, &storage),
+        Ok(_) => {
+            if args.wishes.guard.kind() != GuardKind::Nothing {
+                cx.ui.note("this machine's key is there already; to change what it is kept behind: ownkey device protect");
+            }
+            Session::unlock(cx, place, room, &storage)
+        }
         Err(Error::NoRepository(_)) => founding::found(cx, &args.wishes, place),
         Err(error) if error.class() == EngineClass::NoRepository => {
             founding::found(cx, &args.wishes, place)

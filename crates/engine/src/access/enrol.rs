@@ -28,7 +28,7 @@ use crate::format::roster::{Change, Introduced, Role};
 use crate::io::{Io, Outgoing};
 use crate::keyring::Holder;
 use crate::monitor::Monitor;
-use crate::repository::{Credential, Repository, open, read_header};
+use crate::repository::{Credential, DeviceKey, Guard, Repository, open, read_header};
 use crate::state::{Enrolment, State};
 
 /// What the new machine shows.
@@ -37,17 +37,37 @@ pub struct Asked {
     pub code: EnrolmentCode,
     /// To be compared: numbers of words.
     pub words: [u16; 6],
+    /// What opens the repository from then on.
+    pub key: DeviceKey,
 }
 
-/// Asks for this machine, called `label`, to be enrolled in the repository in `storage`. Its key is
+/// How a machine wants to be a device.
+#[derive(Clone, Copy)]
+pub struct Wish<'a> {
+    /// What it should be called.
+    pub label: &'a str,
+    /// What its key is kept behind.
+    pub guard: Guard<'a>,
+}
+
+/// What becomes of a key that this machine has.
+#[derive(Clone, Copy)]
+pub enum Before<'a> {
+    /// It stays if it opens the repository: with what was read out of its file, where something guards it.
+    Tried(Option<&'a DeviceKey>),
+    /// It is put aside, whatever it opens.
+    PutAside,
+}
+
+/// Asks for this machine to be enrolled in the repository in `storage`. Its key is
 /// kept from now on and opens the repository as soon as an admin has approved it.
 ///
 /// # Errors
-/// [`Error::AlreadyEnrolled`]; those of the storage and of the state folder.
+/// [`Error::AlreadyEnrolled`], [`Error::DeviceKeyGuarded`]; those of the storage and of the state folder.
 pub fn ask(
     environment: &Environment,
     storage: &Arc<dyn Storage>,
-    label: &str,
+    (wish, before): (&Wish<'_>, Before<'_>),
     monitor: &dyn Monitor,
 ) -> Result<Asked> {
     let io = Io::new(Arc::clone(storage), environment);
@@ -57,29 +77,37 @@ pub fn ask(
     match state.enrolment()? {
         Enrolment::None => {}
         Enrolment::Copied => state.set_aside_device_key()?,
-        Enrolment::Own => match open(environment, storage, Credential::Device, monitor) {
-            Ok(_) => return Err(Error::AlreadyEnrolled(io.location().to_string())),
-            // It was removed, or never approved: what opens nothing is not asked for again.
-            Err(Error::NoGrant) => state.set_aside_device_key()?,
-            Err(error) => return Err(error),
-        },
+        Enrolment::Own(_) => {
+            let credential = match before {
+                Before::Tried(None) => Some(Credential::Device),
+                Before::Tried(Some(key)) => Some(Credential::DeviceKey(key)),
+                Before::PutAside => None,
+            };
+            match credential.map(|credential| open(environment, storage, credential, monitor)) {
+                Some(Ok(_)) => return Err(Error::AlreadyEnrolled(io.location().to_string())),
+                // It was removed, or never approved: what opens nothing is not asked for again.
+                None | Some(Err(Error::NoGrant)) => state.set_aside_device_key()?,
+                Some(Err(error)) => return Err(error),
+            }
+        }
     }
     let random = environment.random.as_ref();
     let seed = IdentitySeed::generate(random)?;
     let code = EnrolmentCode::generate(random)?;
-    let key = RequestKey::new(&code, &repo).map_err(Error::SealSlot)?;
+    let key = RequestKey::new(&code, &repo).map_err(Error::Stretch)?;
     let holder = Holder::new(&seed, Arc::clone(&environment.random));
     let request = Request {
         identity: holder.identity.public().clone(),
         time: environment.clock.now().seconds,
-        label: label.to_owned(),
+        label: wish.label.to_owned(),
     };
     let sealed = request.seal(&key, &holder.hedge)?;
-    state.store_device_key(&seed)?;
+    state.store_device_key(&seed, wish.guard, random)?;
     io.create(&layout::request(&key.name()), Outgoing::Object(sealed))?;
     Ok(Asked {
         code,
         words: request.identity.words(&repo),
+        key: DeviceKey(seed),
     })
 }
 
@@ -90,14 +118,14 @@ pub fn ask(
 /// [`Error::AlreadyEnrolled`]; those of storing and of the state folder.
 pub fn settle(
     repository: &mut Repository,
-    label: &str,
+    wish: &Wish<'_>,
     capabilities: Capabilities,
     monitor: &dyn Monitor,
 ) -> Result<DeviceId> {
     match repository.state.enrolment()? {
         Enrolment::None => {}
         Enrolment::Copied => repository.state.set_aside_device_key()?,
-        Enrolment::Own => {
+        Enrolment::Own(_) => {
             let place = repository.location().to_string();
             return Err(Error::AlreadyEnrolled(place));
         }
@@ -107,12 +135,15 @@ pub fn settle(
         public: Identity::from_seed(&seed).public().clone(),
         role: Role::Device,
         capabilities,
-        label: label.to_owned(),
+        label: wish.label.to_owned(),
     };
     let device = repository.keys.names.device_id(&identity.public);
     Admin::of(repository, monitor)?.introduce(identity, device)?;
     // Last, so that a key in the state folder opens something.
-    repository.state.store_device_key(&seed)?;
+    let random = repository.environment.random.as_ref();
+    repository
+        .state
+        .store_device_key(&seed, wish.guard, random)?;
     Ok(device)
 }
 
@@ -128,7 +159,7 @@ pub struct Found {
 /// # Errors
 /// [`Error::NoRequest`], [`Error::Object`]; those of the storage.
 pub fn find_request(repository: &Repository, code: &EnrolmentCode) -> Result<Found> {
-    let key = RequestKey::new(code, &repository.id()).map_err(Error::SealSlot)?;
+    let key = RequestKey::new(code, &repository.id()).map_err(Error::Stretch)?;
     let name = layout::request(&key.name());
     let bytes = repository.io.find(&name)?.ok_or(Error::NoRequest)?;
     match Request::open(&bytes, &key) {

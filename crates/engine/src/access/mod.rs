@@ -30,7 +30,7 @@ use crate::repository::{Repository, put, unlock};
 use crate::state::Lock;
 
 pub use contacts::{Contact, Given, Kept, Part, Person, contact_words};
-pub use enrol::{Asked, Found, ask, find_request, settle};
+pub use enrol::{Asked, Before, Found, Wish, ask, find_request, settle};
 pub use ways::{SlotOf, slots_of};
 
 /// An admin at work: holds the root keys that the grant of its identity has, until dropped.

@@ -8,6 +8,7 @@ use ownkey_crypto::{
 };
 use ownkey_storage::Storage;
 
+use super::device::DeviceKey;
 use super::open::open_new;
 use super::way::{PasswordWay, Way};
 use super::{Repository, put};
@@ -17,6 +18,7 @@ use crate::format::entry::Event;
 use crate::format::roster::{Change, Genesis, Introduced, Role, RosterEntry};
 use crate::format::time::Timestamp;
 use crate::format::{cbor, header, layout};
+use crate::guard::Guard;
 use crate::io::{Created, Io, Outgoing};
 use crate::keyring::Holder;
 use crate::log::Draft;
@@ -28,6 +30,8 @@ use crate::state::{State, unpin_location};
 pub struct Founding<'a> {
     /// What this machine is called.
     pub device_label: String,
+    /// What this machine's key is kept behind.
+    pub guard: Guard<'a>,
     /// A password to open it with elsewhere.
     pub password: Option<PasswordWay<'a>>,
 }
@@ -55,12 +59,17 @@ pub fn init(
         return Err(exists());
     }
     let founder = Founder::new(environment, founding)?;
-    State::of(environment, &founder.repo, io.location()).store_device_key(&founder.seed)?;
-    let repo = founder.repo;
+    let (repo, key) = (founder.repo, DeviceKey(founder.seed.duplicate()));
+    let random = environment.random.as_ref();
+    State::of(environment, &repo, io.location()).store_device_key(
+        &key.0,
+        founding.guard,
+        random,
+    )?;
     let recovery_key = founder.store(&io, founding)?;
     // Whatever was here before is gone: its owner is making a new one in its place.
     unpin_location(environment, io.location())?;
-    let mut repository = open_new(environment, io.clone(), repo, monitor)?;
+    let mut repository = open_new(environment, io.clone(), (repo, &key), monitor)?;
     let first = Draft {
         event: Event::Heartbeat,
         record: None,

@@ -2,6 +2,7 @@
 //!
 //! What can be done with one is in the modules named after verbs.
 
+mod device;
 mod found;
 mod open;
 pub(crate) mod put;
@@ -28,10 +29,12 @@ use crate::roster::Roster;
 use crate::roster::load::{self, Shown};
 use crate::state::{State, Tips, file};
 
+pub use crate::guard::{Guard, GuardKind};
 pub use crate::state::Enrolment;
+pub use device::{DeviceKey, device_key, enrolment, keep_device_key};
 pub use found::{Founded, Founding, init};
 pub(crate) use open::read_header;
-pub use open::{announced, enrolment, open, open_earlier};
+pub use open::{announced, open, open_earlier};
 pub use unlock::Credential;
 pub use way::{PasswordWay, Way};
 

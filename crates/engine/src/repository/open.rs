@@ -11,6 +11,7 @@ use ownkey_crypto::{LocalStateKey, RepoId};
 use ownkey_storage::{AsOf, Storage};
 
 use super::Repository;
+use super::device::DeviceKey;
 use super::unlock::{self, Credential};
 use crate::compress::Compression;
 use crate::environment::Environment;
@@ -24,17 +25,7 @@ use crate::log::{KnownLogs, LogReader, Logs};
 use crate::monitor::Monitor;
 use crate::roster::Roster;
 use crate::roster::news::sentence;
-use crate::state::{Enrolment, State, file, pin_location, pinned};
-
-/// Whether this machine has a key of the repository in `storage`.
-pub fn enrolment(environment: &Environment, storage: &Arc<dyn Storage>) -> Result<Enrolment> {
-    let io = Io::new(Arc::clone(storage), environment);
-    let repo = match pinned(environment, io.location())? {
-        Some(repo) => repo,
-        None => read_header(&io)?,
-    };
-    State::of(environment, &repo, io.location()).enrolment()
-}
+use crate::state::{State, file, pin_location, pinned};
 
 /// Which repository the storage says it holds. Nothing vouches for it before it is opened.
 pub fn announced(environment: &Environment, storage: &Arc<dyn Storage>) -> Result<RepoId> {
@@ -51,7 +42,7 @@ pub fn open(
     let io = Io::new(Arc::clone(storage), environment);
     let (repo, header) = match (pinned(environment, io.location())?, credential) {
         // Asked for together with everything else, and compared before anything is believed.
-        (Some(repo), Credential::Device) => (repo, Header::Expected),
+        (Some(repo), credential) if credential.is_device() => (repo, Header::Expected),
         _ => (read_header(&io)?, Header::Settled),
     };
     let opening = Opening {
@@ -87,7 +78,7 @@ pub fn open_earlier(
 pub(super) fn open_new(
     environment: &Environment,
     io: Io,
-    repo: RepoId,
+    (repo, key): (RepoId, &DeviceKey),
     monitor: &dyn Monitor,
 ) -> Result<Repository> {
     let opening = Opening {
@@ -96,7 +87,7 @@ pub(super) fn open_new(
         earlier: None,
         monitor,
     };
-    opening.run(repo, Header::Settled, Credential::Device)
+    opening.run(repo, Header::Settled, Credential::DeviceKey(key))
 }
 
 /// Whether it is known what the header says.
@@ -168,7 +159,7 @@ impl Opening<'_> {
         };
         let logs = Logs::load(reader, remembered.as_ref(), known)?;
         let has_written = logs.of(&me).is_some_and(|log| log.tip.is_some());
-        let is_device = matches!(credential, Credential::Device);
+        let is_device = credential.is_device();
         if now && remembered.is_none() && has_written && is_device {
             monitor.note(&format!(
                 "this machine writes here and remembers nothing of {}: whether the storage was rolled back can only be \

@@ -10,9 +10,11 @@ use ownkey_crypto::{
 };
 use ownkey_storage::Location;
 
+use super::device::DeviceKey;
 use crate::error::{Class, Error, Lie, Result};
 use crate::format::entry::RosterPosition;
 use crate::format::layout::{self, Object};
+use crate::guard::Guard;
 use crate::io::Io;
 use crate::keyring::{GrantVersion, Holder, Keyring};
 use crate::monitor::Monitor;
@@ -23,14 +25,23 @@ use crate::state::State;
 /// What opens a repository.
 #[derive(Clone, Copy)]
 pub enum Credential<'a> {
-    /// The key that this machine keeps in its state folder.
+    /// The key that this machine keeps in its state folder, with nothing before it.
     Device,
+    /// The same, out of its file already.
+    DeviceKey(&'a DeviceKey),
     /// A password, alone or with the kit secret of its slot.
     Password(&'a Password, Option<&'a KitSecret>),
     /// The recovery key of the kit.
     RecoveryKey(&'a RecoveryKey),
     /// What recovery contacts gave back.
     Contacts(&'a ContactsSecret),
+}
+
+impl Credential<'_> {
+    /// Whether it is this machine's own.
+    pub(super) fn is_device(self) -> bool {
+        matches!(self, Self::Device | Self::DeviceKey(_))
+    }
 }
 
 /// The seed that `credential` gives.
@@ -42,8 +53,9 @@ pub(super) fn seed(
 ) -> Result<IdentitySeed> {
     match credential {
         Credential::Device => state
-            .load_device_key()?
+            .load_device_key(Guard::Nothing)?
             .ok_or_else(|| Error::NotEnrolled(location(io.location()))),
+        Credential::DeviceKey(key) => Ok(key.0.duplicate()),
         Credential::Password(password, kit) => {
             from_slots(io, repo, "password", |slot| match (slot.kind(), kit) {
                 (SlotKind::Password, _) => Some(slot.open_with_password(password)),

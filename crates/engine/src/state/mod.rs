@@ -3,6 +3,7 @@
 //!
 //! One owner, one lock, one MAC, one place per repository. Nothing here is ever uploaded.
 
+mod device_key;
 pub(crate) mod file;
 pub(crate) mod seed;
 mod tips;
@@ -11,17 +12,21 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ownkey_crypto::{GrantName, IdentitySeed, LocalStateKey, RepoId, object_hash};
+use ownkey_crypto::{GrantName, IdentitySeed, LocalStateKey, Random, RepoId, object_hash};
 use ownkey_storage::Location;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use zeroize::Zeroizing;
 
 use crate::environment::Environment;
 use crate::error::{Error, Lie, Result};
+use crate::guard::{Guard, GuardKind};
+use device_key::Guarded;
 pub(crate) use tips::Tips;
 
 /// The state folder of one repository as seen at one location.
 pub(crate) struct State {
+    repo: RepoId,
     folder: PathBuf,
     location: PathBuf,
     machine: Option<[u8; 32]>,
@@ -32,8 +37,8 @@ pub(crate) struct State {
 pub enum Enrolment {
     /// It has none.
     None,
-    /// It has one of its own.
-    Own,
+    /// It has one of its own, kept behind this.
+    Own(GuardKind),
     /// There is one that was made on another machine, and came here with a copied folder or disk.
     Copied,
 }
@@ -49,6 +54,7 @@ impl State {
             .join(repo.to_string());
         let place = object_hash(location.to_string().as_bytes()).to_string();
         Self {
+            repo: *repo,
             location: folder.join("locations").join(&place[..32]),
             folder,
             machine: environment.machine,
@@ -72,36 +78,84 @@ impl State {
 
     /// Whether this machine has a key.
     pub(crate) fn enrolment(&self) -> Result<Enrolment> {
-        if !self.key_path().exists() {
+        let path = self.key_path();
+        let Some(key) = self.read_device_key()? else {
             return Ok(Enrolment::None);
-        }
+        };
         let made_on = file::read_bounded(&self.machine_path(), 64)?;
         let copied = match (made_on, self.machine) {
             (Some(there), Some(here)) => there != here,
             // Nothing tells machines apart here, or did not where it was made.
             _ => false,
         };
-        Ok(if copied {
-            Enrolment::Copied
-        } else {
-            Enrolment::Own
+        let guarded = Guarded::parse(&key, &path, &self.repo);
+        Ok(match copied {
+            true => Enrolment::Copied,
+            false => Enrolment::Own(guarded?.map_or(GuardKind::Nothing, |key| key.kind())),
         })
     }
 
     /// This machine's identity in the repository, if it has one of its own.
-    pub(crate) fn load_device_key(&self) -> Result<Option<IdentitySeed>> {
-        match self.enrolment()? {
-            Enrolment::Own => seed::load(&self.key_path(), KEY_MAGIC),
-            Enrolment::None | Enrolment::Copied => Ok(None),
+    pub(crate) fn load_device_key(&self, guard: Guard<'_>) -> Result<Option<IdentitySeed>> {
+        let path = self.key_path();
+        match (self.enrolment()?, self.read_device_key()?) {
+            (Enrolment::Own(GuardKind::Nothing), _) => seed::load(&path, KEY_MAGIC),
+            (Enrolment::Own(_), Some(key)) => match Guarded::parse(&key, &path, &self.repo)? {
+                Some(key) => key.open(guard, &path).map(Some),
+                None => Ok(None),
+            },
+            _ => Ok(None),
         }
     }
 
     /// Keeps this machine's identity; never overwrites one.
-    pub(crate) fn store_device_key(&self, seed: &IdentitySeed) -> Result<()> {
+    pub(crate) fn store_device_key(
+        &self,
+        seed: &IdentitySeed,
+        guard: Guard<'_>,
+        random: &dyn Random,
+    ) -> Result<()> {
         if let Some(machine) = self.machine {
             file::write_private(&self.machine_path(), &machine)?;
         }
-        seed::store(&self.key_path(), KEY_MAGIC, seed)
+        self.write_device_key(&self.key_path(), seed, guard, random)
+    }
+
+    /// Keeps the same identity behind something else. A crash leaves the one file or the other.
+    pub(crate) fn guard_device_key(
+        &self,
+        seed: &IdentitySeed,
+        guard: Guard<'_>,
+        random: &dyn Random,
+    ) -> Result<()> {
+        let (path, next) = (self.key_path(), self.folder.join("device-key.next"));
+        match std::fs::remove_file(&next) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::local("remove", &next)(error));
+            }
+            _ => {}
+        }
+        self.write_device_key(&next, seed, guard, random)?;
+        std::fs::rename(&next, &path).map_err(Error::local("replace", &path))?;
+        file::sync_parent(&path)
+    }
+
+    fn write_device_key(
+        &self,
+        path: &Path,
+        seed: &IdentitySeed,
+        guard: Guard<'_>,
+        random: &dyn Random,
+    ) -> Result<()> {
+        match device_key::seal(seed, guard, &self.repo, random)? {
+            Some(guarded) => file::create_private(path, &guarded),
+            None => seed::store(path, KEY_MAGIC, seed),
+        }
+    }
+
+    fn read_device_key(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let bytes = file::read_bounded(&self.key_path(), device_key::LIMIT)?;
+        Ok(bytes.map(Zeroizing::new))
     }
 
     /// On which machine the key was made.

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ownkey_crypto::{Capabilities, DeviceId, EnrolmentCode, RecoveryKey};
-use ownkey_engine::access::{self, Admin, Asked, find_request};
+use ownkey_crypto::{Capabilities, DeviceId, EnrolmentCode, Password, RecoveryKey};
+use ownkey_engine::access::{self, Admin, Asked, Before, Wish, find_request};
 use ownkey_engine::format::layout;
-use ownkey_engine::repository::{self, Credential, Enrolment, Repository, Way};
+use ownkey_engine::repository::{
+    self, Credential, Enrolment, Guard, GuardKind, Repository, Way, device_key, keep_device_key,
+};
 use ownkey_engine::restore::{self, RestoreOptions};
 use ownkey_engine::tree::Browser;
-use ownkey_engine::{Error, Result};
+use ownkey_engine::{Class, Error, Result};
 use ownkey_storage::{MemoryStorage, Storage};
 use ownkey_testkit::{Dump, SeededRandom, tree};
 
@@ -60,7 +62,7 @@ impl Case {
     /// Another machine that was let in.
     pub(crate) fn enrolled(&self, seed: u64, capabilities: Capabilities) -> (World, DeviceId) {
         let laptop = World::in_memory(seed);
-        let Asked { code, words } = ask(&laptop, &self.storage).expect("a request");
+        let Asked { code, words, .. } = ask(&laptop, &self.storage).expect("a request");
         let request = find_request(&self.open(), &code)
             .expect("the request")
             .request;
@@ -97,7 +99,12 @@ impl Case {
 }
 
 pub(crate) fn ask(world: &World, storage: &Arc<dyn Storage>) -> Result<Asked> {
-    access::ask(&world.environment, storage, "laptop", &world.monitor)
+    let wish = Wish {
+        label: "laptop",
+        guard: Guard::Nothing,
+    };
+    let before = Before::Tried(None);
+    access::ask(&world.environment, storage, (&wish, before), &world.monitor)
 }
 
 fn with_recovery_key(
@@ -177,6 +184,41 @@ fn a_key_that_came_with_a_copied_disk_is_not_used_and_the_copy_enrols_anew() {
     // Where nothing tells machines apart, nothing is refused.
     laptop.environment.machine = None;
     laptop.open(&case.storage).unwrap();
+}
+
+#[test]
+fn a_key_behind_a_passphrase_opens_with_it_and_with_nothing_else() {
+    let case = Case::new(1018);
+    let (environment, storage) = (&case.desk.environment, &case.storage);
+    let passphrase = Password::new("a passphrase");
+    let guard = Guard::Passphrase(&passphrase);
+    let plain = device_key(environment, storage, Guard::Nothing).unwrap();
+    keep_device_key(environment, storage, &plain, guard).unwrap();
+    let kind = repository::enrolment(environment, storage).unwrap();
+    assert_eq!(kind, Enrolment::Own(GuardKind::Passphrase));
+    let refused = case.desk.open(storage).err();
+    let is_guarded = |error: &Error| matches!(error, Error::DeviceKeyGuarded(_));
+    assert!(refused.as_ref().is_some_and(is_guarded), "{refused:?}");
+    let other = Password::new("another passphrase");
+    for wrong in [
+        Guard::Passphrase(&other),
+        Guard::Keychain(&case.recovery_key),
+        Guard::Nothing,
+    ] {
+        let refused = device_key(environment, storage, wrong).err();
+        assert_eq!(
+            refused.map(|error| error.class()),
+            Some(Class::WrongCredential)
+        );
+    }
+    let key = device_key(environment, storage, guard).unwrap();
+    let open = |key| {
+        let credential = Credential::DeviceKey(key);
+        repository::open(environment, storage, credential, &case.desk.monitor).unwrap()
+    };
+    let me = open(&key).me();
+    keep_device_key(environment, storage, &key, Guard::Nothing).unwrap();
+    assert_eq!(case.open().me(), me, "the same identity all the time");
 }
 
 #[test]

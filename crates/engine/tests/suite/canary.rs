@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ownkey_crypto::{KdfCost, Password};
 use ownkey_engine::backup::{self, Labels, Sources};
-use ownkey_engine::repository::{self, Founding, PasswordWay};
+use ownkey_engine::repository::{self, Founding, Guard, PasswordWay};
 use ownkey_engine::source::{Excludes, Selection, WalkOptions};
 use ownkey_storage::{MemoryStorage, Storage};
 use ownkey_testkit::{Dump, SeededRandom, tree};
@@ -26,6 +26,7 @@ fn stored(seed: u64, source: &Path, labels: &Labels, password: Option<&Password>
     });
     let founding = Founding {
         device_label: "canary-device-label-9d1f".to_owned(),
+        guard: Guard::Nothing,
         password: way,
     };
     let founded =

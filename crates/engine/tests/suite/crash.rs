@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ownkey_crypto::ObjectHash;
 use ownkey_engine::check::{self, ReadData};
 use ownkey_engine::format::time::{Clock, Timestamp};
-use ownkey_engine::repository::{self, Founding};
+use ownkey_engine::repository::{self, Founding, Guard};
 use ownkey_engine::restore::{self, RestoreOptions};
 use ownkey_engine::tree::Browser;
 use ownkey_engine::{Class, Error};
@@ -52,6 +52,7 @@ impl Case {
     fn init(&self) -> Result<(), Error> {
         let founding = Founding {
             device_label: "machine".to_owned(),
+            guard: Guard::Nothing,
             password: None,
         };
         repository::init(

@@ -10,7 +10,7 @@ use ownkey_engine::backup::{self, Labels, Report, Sources};
 use ownkey_engine::environment::Environment;
 use ownkey_engine::format::time::{Clock, Timestamp};
 use ownkey_engine::monitor::{Monitor, Problem};
-use ownkey_engine::repository::{self, Credential, Founded, Founding, Repository};
+use ownkey_engine::repository::{self, Credential, Founded, Founding, Guard, Repository};
 use ownkey_engine::source::{Excludes, Selection, WalkOptions};
 use ownkey_storage::Storage;
 use ownkey_testkit::SeededRandom;
@@ -149,6 +149,7 @@ impl World {
     pub(crate) fn init(&self, storage: &Arc<dyn Storage>) -> Founded {
         let founding = Founding {
             device_label: "test machine".to_owned(),
+            guard: Guard::Nothing,
             password: None,
         };
         repository::init(&self.environment, storage, &founding, &self.monitor)

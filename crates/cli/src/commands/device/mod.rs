@@ -1,12 +1,13 @@
 //! `ownkey device`: the machines that have a key of the repository.
 
 mod approve;
+mod protect;
 mod request;
 
 use clap::Subcommand;
 use ownkey_engine::access::Admin;
 use ownkey_engine::format::roster::Role;
-use ownkey_engine::repository::Repository;
+use ownkey_engine::repository::{GuardKind, Repository};
 use ownkey_engine::{Member, abilities};
 use serde_json::json;
 
@@ -41,6 +42,8 @@ pub(crate) enum DeviceCommand {
     Remove(RemoveArgs),
     /// Ask for this machine to be let in: prints a code for a machine that is
     Request(request::RequestArgs),
+    /// Say what this machine's key is kept behind: a passphrase, the keychain, or nothing
+    Protect(protect::ProtectArgs),
     /// Let in the machine that shows a code
     Approve(approve::ApproveArgs),
 }
@@ -64,6 +67,7 @@ pub(crate) fn run(cx: &Context, command: &DeviceCommand) -> Result<Class, Failur
         DeviceCommand::Rename { device, name } => rename(cx, device, name),
         DeviceCommand::Remove(args) => remove(cx, args),
         DeviceCommand::Request(args) => request::run(cx, args),
+        DeviceCommand::Protect(args) => protect::run(cx, args),
         DeviceCommand::Approve(args) => approve::run(cx, args),
     }
 }
@@ -80,9 +84,10 @@ fn list(cx: &Context) -> Result<Class, Failure> {
     ]);
     for member in standing(repository, Role::Device) {
         cx.ui.json("device", described(repository, member))?;
-        let mark = match member.id == repository.me() {
-            true => " (this machine)",
-            false => "",
+        let mark = match (member.id == repository.me(), repository.own_key()?) {
+            (false, _) => String::new(),
+            (true, None | Some(GuardKind::Nothing)) => " (this machine)".to_owned(),
+            (true, Some(guard)) => format!(" (this machine; its key behind {guard})"),
         };
         table.row([
             short(member),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use ownkey_engine::access::{self, Asked};
-use ownkey_engine::repository::{self, Credential};
+use ownkey_engine::access::{self, Asked, Before, Wish};
+use ownkey_engine::repository::{self, Credential, DeviceKey, Enrolment, GuardKind};
 use ownkey_engine::{Error, abilities};
 use ownkey_storage::Storage;
 use serde_json::json;
@@ -14,6 +14,7 @@ use super::must_be_name;
 use crate::context::{Context, EngineRoom, host_name};
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::guard::{self, GuardArgs};
 use crate::opening::{self, Purpose};
 use crate::phrase;
 use crate::ui::progress::{Progress, Work};
@@ -27,6 +28,11 @@ pub(crate) struct RequestArgs {
     /// Do not wait until somebody has approved it
     #[arg(long)]
     no_wait: bool,
+    #[command(flatten)]
+    guard: GuardArgs,
+    /// Put the key that this machine has aside, whatever it opens: its passphrase is lost
+    #[arg(long)]
+    new_key: bool,
 }
 
 /// How often the storage is asked whether there is an answer.
@@ -39,8 +45,22 @@ pub(super) fn run(cx: &Context, args: &RequestArgs) -> Result<Class, Failure> {
     let place = cx.place()?;
     let room = cx.engine()?;
     let storage = opening::open(cx, &room, &place, Purpose::Write)?;
+    let before = match args.new_key {
+        true => None,
+        false => key_so_far(cx, &room, &storage)?,
+    };
+    let chosen = args.guard.choose(cx, &*room.environment.random)?;
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
-    let Asked { code, words } = access::ask(&room.environment, &storage, &name, &monitor)?;
+    let wish = Wish {
+        label: &name,
+        guard: chosen.guard(),
+    };
+    let before = match args.new_key {
+        true => Before::PutAside,
+        false => Before::Tried(before.as_ref()),
+    };
+    let Asked { code, words, key } =
+        access::ask(&room.environment, &storage, (&wish, before), &monitor)?;
     monitor.finish();
     let (code, words) = (code.to_groups(), phrase::of(&words));
     cx.ui.json(
@@ -55,29 +75,57 @@ pub(super) fn run(cx: &Context, args: &RequestArgs) -> Result<Class, Failure> {
     ))?;
     cx.ui.flush()?;
     if args.no_wait {
-        cx.ui
-            .remark("once it is approved, every command here works without a password")?;
+        cx.ui.remark(&format!(
+            "once it is approved, every command here works with {}",
+            guard::needed(args.guard.kind())
+        ))?;
         return Ok(Class::Ok);
     }
     cx.ui.tell_person(
         "waiting for the approval… (Ctrl-C stops the waiting, not the request: it can be approved later)",
     );
-    wait(cx, &room, &storage)
+    wait(cx, &room, &storage, &key)
 }
 
-fn wait(cx: &Context, room: &EngineRoom, storage: &Arc<dyn Storage>) -> Result<Class, Failure> {
+/// The key that this machine has, if something guards it: it is asked for anew only if it opens nothing.
+fn key_so_far(
+    cx: &Context,
+    room: &EngineRoom,
+    storage: &Arc<dyn Storage>,
+) -> Result<Option<DeviceKey>, Failure> {
+    match repository::enrolment(&room.environment, storage)? {
+        Enrolment::Own(kind) if kind != GuardKind::Nothing => {
+            guard::own_key(cx, &room.environment, storage, kind).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn wait(
+    cx: &Context,
+    room: &EngineRoom,
+    storage: &Arc<dyn Storage>,
+    key: &DeviceKey,
+) -> Result<Class, Failure> {
     loop {
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
-        let opened = repository::open(&room.environment, storage, Credential::Device, &monitor);
+        let opened = repository::open(
+            &room.environment,
+            storage,
+            Credential::DeviceKey(key),
+            &monitor,
+        );
         monitor.finish();
         match opened {
             Ok(repository) => {
                 let me = repository.roster().member(&repository.me());
                 let may = me.map_or_else(Vec::new, |me| abilities(me.capabilities));
                 let name = me.map_or("", |me| &me.label);
+                let own = repository.own_key()?.unwrap_or(GuardKind::Nothing);
                 cx.ui.line(&format!(
-                    "approved: {name} may {} here, without a password",
-                    may.join(", ")
+                    "approved: {name} may {} here, with {}",
+                    may.join(", "),
+                    guard::needed(own)
                 ))?;
                 cx.ui.json(
                     "device_approved",

@@ -10,8 +10,7 @@ use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
 use crate::keys::SlotKind;
-use crate::new_password::{self, PasswordArgs};
-use crate::secrets::NEW_PASSWORD;
+use crate::new_password::{self, Choice, PasswordArgs};
 use crate::session::Session;
 use crate::ui::progress::{Progress, Work};
 use crate::ways::{self, replace};
@@ -38,7 +37,7 @@ pub(super) fn run(cx: &Context, args: &PasswdArgs) -> Result<Class, Failure> {
     let (weak, cost) = (args.password.weak(), args.password.cost()?);
     let random = Arc::clone(&session.room.environment.random);
     let prompt = cx.prompt();
-    let password = new_password::choose(cx, prompt.as_ref(), weak, NEW_PASSWORD, &*random)?;
+    let password = new_password::choose(cx, prompt.as_ref(), weak, Choice::NewPassword, &*random)?;
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
     let way = Way::Password(PasswordWay {
         password: &password,

@@ -8,7 +8,7 @@ use ownkey_crypto::{
     object_hash,
 };
 use ownkey_engine::format::layout;
-use ownkey_engine::repository::{self, Credential, Founding, PasswordWay};
+use ownkey_engine::repository::{self, Credential, Founding, Guard, PasswordWay};
 use ownkey_engine::{Class, Error, Lie as Caught};
 use ownkey_storage::{MemoryStorage, ObjectName, Operation, Storage};
 use ownkey_testkit::{Lie, Lying, Recording};
@@ -238,6 +238,7 @@ fn with_password(seed: u64, password: &Password) -> WithPassword {
     };
     let founding = Founding {
         device_label: "machine".to_owned(),
+        guard: Guard::Nothing,
         password: Some(way),
     };
     repository::init(&world.environment, &storage, &founding, &world.monitor).unwrap();
@@ -424,6 +425,7 @@ fn no_randomness_means_no_repository_and_no_backup() {
         let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
         let founding = Founding {
             device_label: "machine".to_owned(),
+            guard: Guard::Nothing,
             password: None,
         };
         let ended = repository::init(&world.environment, &storage, &founding, &world.monitor)
