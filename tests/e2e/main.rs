@@ -23,6 +23,7 @@ mod network;
 mod oddities;
 mod recover;
 mod remote;
+mod repair;
 mod restore;
 mod setup;
 mod stream;

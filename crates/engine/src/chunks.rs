@@ -9,12 +9,10 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use ownkey_crypto::{
-    ChunkId, ChunkType, Directory, FrameEntry, HEADER_LEN, MAX_HEADER_LEN, Opened, PackOpener,
-    peek_epoch,
+    ChunkId, ChunkType, Directory, FrameEntry, HEADER_LEN, MAX_HEADER_LEN, PackOpener,
 };
 use ownkey_storage::{StorageError, StorageErrorKind};
 
-use crate::compress::decompress;
 use crate::error::{Error, Result};
 use crate::format::layout;
 use crate::index::{Index, PackEntry, Place};
@@ -22,6 +20,8 @@ use crate::io::Io;
 use crate::keyring::Keyring;
 use crate::lock::lock;
 use crate::memory::Memory;
+use crate::unpack;
+pub(crate) use crate::unpack::Frame;
 
 /// Length of an AEAD tag (RFC 8439).
 const TAG: u64 = 16;
@@ -30,9 +30,6 @@ const TAG: u64 = 16;
 const ALIGNMENT: u64 = 256 << 10;
 /// Packs whose keys are kept; making one again is a range read.
 const OPENERS_KEPT: usize = 16 << 10;
-
-/// The chunks of one frame, in the order of the directory.
-pub(crate) type Frame = Vec<Opened>;
 
 /// Reads chunks of one repository; shared by threads.
 pub(crate) struct Chunks {
@@ -186,7 +183,8 @@ impl Chunks {
         let opened = self.opener(pack)?.open_frame(number, stored);
         let opened = opened.map_err(|_| damaged(pack))?;
         let packed = opened.as_bytes().to_vec();
-        Ok((packed, self.unpack(pack, opened, entry)?))
+        let chunks = unpack::chunks(&self.keys.names, opened, entry);
+        Ok((packed, chunks.ok_or_else(|| damaged(pack))?))
     }
 
     fn decode(
@@ -197,24 +195,8 @@ impl Chunks {
         entry: &FrameEntry,
         stored: &[u8],
     ) -> Result<Frame> {
-        let opened = opener
-            .open_frame(number, stored)
-            .map_err(|_| damaged(pack))?;
-        self.unpack(pack, opened, entry)
-    }
-
-    fn unpack(&self, pack: &PackEntry, opened: Opened, entry: &FrameEntry) -> Result<Frame> {
-        let plain =
-            decompress(opened, entry.codec, entry.plain_len as usize).map_err(|_| damaged(pack))?;
-        let lengths: Vec<u32> = entry.chunks.iter().map(|(_, length)| *length).collect();
-        let chunks = plain.split(&lengths).map_err(|_| damaged(pack))?;
-        for ((id, _), chunk) in entry.chunks.iter().zip(&chunks) {
-            self.keys
-                .names
-                .verify_chunk(entry.chunk_type, id, chunk.as_bytes())
-                .map_err(|_| damaged(pack))?;
-        }
-        Ok(chunks)
+        let names = &self.keys.names;
+        unpack::frame(names, opener, (number, entry), stored).ok_or_else(|| damaged(pack))
     }
 
     fn opener(&self, pack: &PackEntry) -> Result<Arc<PackOpener>> {
@@ -235,13 +217,7 @@ impl Chunks {
                 "the longest header covers the shortest"
             );
         };
-        let (_, epoch) = peek_epoch(start).map_err(|_| damaged(pack))?;
-        let keys = match self.keys.reader(epoch) {
-            // The header says another epoch than any there was.
-            Err(Error::NoGrant) => return Err(damaged(pack)),
-            keys => keys?,
-        };
-        PackOpener::new(keys, pack.name.kind, start).map_err(|_| damaged(pack))
+        unpack::opener(&self.keys, pack.name.kind, start)?.ok_or_else(|| damaged(pack))
     }
 
     /// A range of a pack, read in aligned steps.

@@ -35,6 +35,7 @@ mod packer;
 mod parallel;
 mod problem;
 pub mod prune;
+pub mod repair;
 pub mod repository;
 pub mod restore;
 mod retention;
@@ -44,6 +45,7 @@ mod state;
 pub mod stats;
 pub mod target;
 pub mod tree;
+mod unpack;
 pub mod witness;
 
 pub use compress::{Compression, FrameCompressor};

@@ -85,7 +85,16 @@ fn summary(cx: &Context, report: &CheckReport, read: ReadData) -> Result<(), Fai
     }
     let foreign = report.foreign.len() as u64;
     asides(cx, foreign)?;
+    if report.superseded > 0 {
+        cx.ui.remark(&format!(
+            "{} damaged, and everything in them is stored elsewhere as well",
+            show::counted(report.superseded, "object is", "objects are")
+        ))?;
+    }
     cx.ui.line(&verdict(report, read))?;
+    for remedy in remedies(report) {
+        cx.ui.tell_person(remedy);
+    }
     cx.ui.json(
         "summary",
         json!({
@@ -102,6 +111,7 @@ fn summary(cx: &Context, report: &CheckReport, read: ReadData) -> Result<(), Fai
             "foreign": report.foreign.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "broken_packs": report.damaged_packs.iter().map(|pack| pack.hash.to_string()).collect::<Vec<_>>(),
             "broken_segments": report.damaged_segments.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "superseded": report.superseded,
             "concerned_count": report.concerned_count,
         }),
     )
@@ -118,6 +128,7 @@ fn asides(cx: &Context, foreign: u64) -> Result<(), Failure> {
 }
 
 fn verdict(report: &CheckReport, read: ReadData) -> String {
+    let problems = || show::counted(report.findings.len() as u64, "problem", "problems");
     match (report.worst(), report.concerned_count) {
         (None, _) if read == ReadData::No => {
             "no problem was found; --read-data opens every pack as well".to_owned()
@@ -125,14 +136,24 @@ fn verdict(report: &CheckReport, read: ReadData) -> String {
         (None, _) => "no problem was found".to_owned(),
         (Some(_), 0) => format!(
             "{} found, but every file can still be restored; the next backup mends what it can",
-            show::counted(report.findings.len() as u64, "problem", "problems")
+            problems()
         ),
         (Some(_), count) => format!(
             "{} found; {} cannot be restored; what still exists on its machine is stored anew by the next backup",
-            show::counted(report.findings.len() as u64, "problem", "problems"),
+            problems(),
             show::counted(count, "entry", "entries")
         ),
     }
+}
+
+/// What to type next, in this order.
+fn remedies(report: &CheckReport) -> Vec<&'static str> {
+    let needs_segments = report.concerned_count > 0 && !report.damaged_segments.is_empty();
+    let mut remedies = Vec::new();
+    if needs_segments {
+        remedies.push("`ownkey repair index` makes the index again from the packs");
+    }
+    remedies
 }
 
 /// Every object against its name: what whoever keeps the storage can do without any key.

@@ -20,6 +20,7 @@ mod man;
 mod mirror;
 mod recover;
 mod recovery;
+mod repair;
 mod requests;
 mod restore;
 mod rotate;
@@ -75,6 +76,9 @@ pub(crate) enum Command {
     Dump(dump::DumpArgs),
     /// Find out whether everything is there and right
     Check(check::CheckArgs),
+    /// Make good what is damaged, from what is left; nothing is deleted
+    #[command(subcommand)]
+    Repair(repair::RepairCommand),
     /// Copy snapshots into another repository, which has keys of its own
     Copy(copy::CopyArgs),
     /// Keep the same objects at a second place, byte for byte; needs no password
@@ -123,7 +127,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ),
     (
         "Trust, but check",
-        &["check", "fingerprint", "witness", "storage"],
+        &["check", "repair", "fingerprint", "witness", "storage"],
     ),
     ("Keep two", &["copy", "mirror"]),
     (
@@ -170,6 +174,7 @@ fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
         Command::Init(args) => init::run(cx, args),
         Command::Backup(args) => backup::run(cx, args),
         Command::Check(args) => check::run(cx, args),
+        Command::Repair(command) => repair::run(cx, command),
         Command::Diff(args) => diff::run(cx, args),
         Command::Copy(args) => copy::run(cx, args),
         Command::Mirror(args) => mirror::run(cx, args),

@@ -23,6 +23,7 @@ pub(crate) enum Work {
     Backup,
     Restore,
     Check,
+    Repair,
     Copy,
     Mirror,
 }
@@ -35,6 +36,7 @@ impl Work {
             Self::Backup => "archival",
             Self::Restore => "restore",
             Self::Check => "check",
+            Self::Repair => "repair",
             Self::Copy => "copy",
             Self::Mirror => "mirror",
         }
@@ -278,7 +280,7 @@ impl Shared {
                 read(Figure::BytesUploaded),
                 files(Figure::ObjectsChecked),
             ),
-            Work::Check => format!(
+            Work::Check | Work::Repair => format!(
                 "checked {} objects · fetched {}",
                 files(Figure::ObjectsChecked),
                 read(Figure::BytesFetched),
@@ -318,7 +320,7 @@ impl Shared {
                 "bytes_restored": self.read(Figure::BytesRestored),
                 "bytes_fetched": self.read(Figure::BytesFetched),
             }),
-            Work::Check => json!({
+            Work::Check | Work::Repair => json!({
                 "objects_checked": self.read(Figure::ObjectsChecked),
                 "bytes_fetched": self.read(Figure::BytesFetched),
             }),

@@ -224,7 +224,8 @@ impl<'r> Session<'r> {
         Ok(passed.record)
     }
 
-    fn packer(&self, keys: &Arc<Keyring>) -> Packer<'r> {
+    /// Makes packs of frames.
+    pub(crate) fn packer(&self, keys: &Arc<Keyring>) -> Packer<'r> {
         let Repository {
             io, environment, ..
         } = &*self.repository;

@@ -18,10 +18,15 @@ use crate::tree::Browser;
 impl Check<'_> {
     /// Reads the chosen packs.
     pub(super) fn data(&mut self, read: ReadData) -> Result<()> {
+        // What an earlier check found damaged is looked at whatever is asked for, or this one would call it sound.
+        let again = self.readable()?;
+        let is_remembered = |pack: &PackEntry| self.remembered.contains(&pack.name);
+        let again: Vec<_> = again.into_iter().filter(is_remembered).collect();
         // What has a wrong length is damaged already; which chunks of it are left is the question.
         let cut = self.packs(|pack| {
             self.report.damaged_packs.contains(&pack.name) && !self.unusable.contains(&pack.name)
         })?;
+        self.open_packs(&again)?;
         for pack in cut {
             self.go_on()?;
             self.bad_frames.extend(bad_frames(self.browser, &pack)?);

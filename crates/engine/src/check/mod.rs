@@ -7,6 +7,7 @@
 
 mod concerned;
 mod data;
+mod judge;
 mod logs;
 mod objects;
 mod report;
@@ -69,9 +70,12 @@ pub fn run(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Re
         browser: &browser,
         monitor,
         report: CheckReport::default(),
+        remembered: damage::known_damage(repository)?.packs,
         unusable: HashSet::new(),
         bad_frames: HashSet::new(),
         whole: HashSet::new(),
+        listed_segments: BTreeSet::new(),
+        pending: Vec::new(),
     };
     check.compare_listing(&listed)?;
     check.logs(&listed)?;
@@ -85,6 +89,7 @@ pub fn run(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Re
     if broken_trees || lost || !check.report.damaged_segments.is_empty() {
         check.concerned()?;
     }
+    check.judge()?;
     damage::remember(repository, &check.report.damaged_packs, &check.whole)?;
     Ok(check.report)
 }
@@ -95,12 +100,18 @@ struct Check<'a> {
     browser: &'a Browser,
     monitor: &'a dyn Monitor,
     report: CheckReport,
+    /// Packs that an earlier check found damaged.
+    remembered: HashSet<PackName>,
     /// Packs that are gone: missing ones, and condemned ones that somebody deleted.
     unusable: HashSet<PackName>,
     /// Frames of damaged packs that cannot be read, as pack of the index and number.
     bad_frames: HashSet<(u32, u32)>,
     /// Packs that were opened wholly and are right.
     whole: HashSet<PackName>,
+    /// Index segments that are there.
+    listed_segments: BTreeSet<ObjectHash>,
+    /// What is wrong with damaged packs, until it is known whether anything in them is needed.
+    pending: Vec<(PackName, String)>,
 }
 
 impl Check<'_> {
@@ -145,17 +156,14 @@ impl Check<'_> {
 
     fn damaged_pack(&mut self, pack: PackName, how: &str) {
         if self.report.damaged_packs.insert(pack) {
-            self.finding(Finding::damage(format!(
-                "pack {} {how}",
-                layout::pack(&pack)
-            )));
+            self.pending.push((pack, how.to_owned()));
         }
     }
 
     /// Packs and segments that entries rely on must be there, with the right length.
     fn compare_listing(&mut self, listed: &[ObjectMeta]) -> Result<()> {
         let mut packs = HashMap::new();
-        let mut segments = HashSet::new();
+        let mut segments = BTreeSet::new();
         for object in listed {
             match Object::parse(&object.name) {
                 Some(Object::Pack(pack)) => {
@@ -206,20 +214,13 @@ impl Check<'_> {
             .count();
         let unknown = packs.keys().filter(|pack| !known.contains(*pack)).count();
         self.report.unreferenced = (unnamed + unknown) as u64;
-        for hash in index.broken_segments() {
-            if !condemned.segments.contains(hash) {
-                self.report.damaged_segments.insert(*hash);
-                let how = if segments.contains(hash) {
-                    "is damaged"
-                } else {
-                    "is missing"
-                };
-                self.finding(Finding::damage(format!(
-                    "index segment {} {how}",
-                    layout::segment(hash)
-                )));
-            }
-        }
+        self.report.damaged_segments = index
+            .broken_segments()
+            .iter()
+            .filter(|hash| !condemned.segments.contains(*hash))
+            .copied()
+            .collect();
+        self.listed_segments = segments;
         Ok(())
     }
 }

@@ -81,6 +81,8 @@ pub struct CheckReport {
     pub damaged_packs: BTreeSet<PackName>,
     /// Index segments that are missing or damaged.
     pub damaged_segments: BTreeSet<ObjectHash>,
+    /// How many of both hold nothing that is not stored elsewhere as well, and so are no findings.
+    pub superseded: u64,
     /// What cannot be restored: the first [`CONCERNED_NAMED`] entries.
     pub concerned: Vec<Concerned>,
     /// How many there are.

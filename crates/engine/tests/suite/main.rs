@@ -19,6 +19,7 @@ mod mirror;
 mod mutations;
 mod network;
 mod prune;
+mod repair;
 mod requests;
 mod restore;
 mod retention;

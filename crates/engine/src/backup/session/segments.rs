@@ -1,4 +1,5 @@
-//! The index of what a run has stored: written after the packs, and before the entry that names it.
+//! The index of what a run has stored: written after the packs, and before the entry that names it, which is a `Backup`,
+//! a `Checkpoint` or, beside any snapshot, a `Repack`.
 
 use ownkey_crypto::{ObjectHash, Sealed};
 use ownkey_storage::ObjectName;
@@ -26,7 +27,7 @@ impl Session<'_> {
     }
 
     /// Stores the index of packs that are durable.
-    pub(super) fn store_index(&mut self, packs: &[IndexedPack]) -> Result<()> {
+    pub(crate) fn store_index(&mut self, packs: &[IndexedPack]) -> Result<()> {
         self.packs += packs.len() as u64;
         self.stored_bytes += packs.iter().map(|pack| u64::from(pack.length)).sum::<u64>();
         self.relied.packs.extend(packs.iter().map(|pack| pack.name));
@@ -52,6 +53,11 @@ impl Session<'_> {
         self.relied.segments.extend(&stored);
         self.unnamed.extend(stored);
         Ok(())
+    }
+
+    /// Whether segments were stored that no entry names yet.
+    pub(crate) fn has_unnamed(&self) -> bool {
+        !self.unnamed.is_empty()
     }
 
     /// Remembers what was stored in this run, for who keeps it locked.
