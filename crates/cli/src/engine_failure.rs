@@ -120,6 +120,15 @@ fn hints(error: &Error, class: Class) -> Vec<&'static str> {
         (Error::Locked, _) => {
             vec!["wait until the other run has ended; it cannot be left over from a crash"]
         }
+        (Error::NeedsUnknown { .. }, _) => vec![
+            "`ownkey check` says what is damaged; a backup stores anew what still exists, then prune again",
+        ],
+        (Error::RemovalUnfinished, _) => {
+            vec!["an admin's `ownkey device remove` of the same device ends it; then prune again"]
+        }
+        (Error::StaleReads(_), _) => vec![
+            "`ownkey storage probe` says what was seen; look for a cache or a proxy on the way, then prune again",
+        ],
         (Error::NothingToBackUp, _) => vec!["check the paths, and as which user this runs"],
         (Error::WorkerLost, _) => {
             vec!["nothing stored is lost; run it again, and report what was printed above"]

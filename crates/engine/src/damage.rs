@@ -10,7 +10,8 @@ use ownkey_crypto::{ObjectHash, PackKind};
 
 use crate::error::{Error, Result};
 use crate::format::entry::PackName;
-use crate::index::Avoid;
+use crate::format::layout::{self, Object};
+use crate::index::{Avoid, Index};
 use crate::repository::Repository;
 use crate::state::file;
 
@@ -51,6 +52,32 @@ pub(crate) fn remember(
     }
     let body: Vec<u8> = now.iter().take(MOST).flat_map(encode).collect();
     file::write_authentic(&path(repository), &repository.state_key, &body)
+}
+
+/// Lists the packs, once after logs were begun at a fold: a fold leaves out what was gone, so what segments say of
+/// packs that are missing is ignored (docs/adr/0007-look-rule.md).
+pub(crate) fn list_once(repository: &mut Repository) -> Result<()> {
+    if repository.logs.are_listed() {
+        return Ok(());
+    }
+    let mut listed = HashSet::new();
+    for kind in [PackKind::Data, PackKind::Meta] {
+        let objects = repository.io.list(&layout::packs(kind))?;
+        let names = objects.iter().map(|object| Object::parse(&object.name));
+        listed.extend(names.filter_map(|object| match object {
+            Some(Object::Pack(pack)) => Some(pack),
+            _ => None,
+        }));
+    }
+    let mut missing = BTreeSet::new();
+    Index::load(repository, &Avoid::default())?.each_pack(|pack| {
+        if pack.reliable && !listed.contains(&pack.name) {
+            missing.insert(pack.name);
+        }
+        Ok(())
+    })?;
+    remember(repository, &missing, &HashSet::new())?;
+    repository.packs_were_listed()
 }
 
 fn load(repository: &Repository) -> Result<BTreeSet<PackName>> {

@@ -187,7 +187,7 @@ pub enum Error {
         /// The snapshot.
         snapshot: ObjectHash,
         /// What of it.
-        source: Box<Error>,
+        source: Box<Self>,
     },
     /// Somebody is being removed, and nobody has said yet up to where what it wrote counts.
     #[error(

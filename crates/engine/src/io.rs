@@ -182,11 +182,8 @@ impl Io {
 
     /// Whether there is an object of that name.
     pub(crate) fn exists(&self, name: &ObjectName) -> Result<bool, StorageError> {
-        match self.get_range(name, 0..1) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == StorageErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        // No cache answers for a listing.
+        Ok(!self.list(&Prefix::exactly(name))?.is_empty())
     }
 
     /// The same, to be stored elsewhere as it is.

@@ -18,6 +18,7 @@ mod key;
 mod ls;
 mod man;
 mod mirror;
+mod prune;
 mod recover;
 mod recovery;
 mod repair;
@@ -74,6 +75,8 @@ pub(crate) enum Command {
     Restore(restore::RestoreArgs),
     /// Write a file, or a folder as an archive, to standard output
     Dump(dump::DumpArgs),
+    /// Give back the space of what no snapshot needs any more
+    Prune(prune::PruneArgs),
     /// Find out whether everything is there and right
     Check(check::CheckArgs),
     /// Make good what is damaged, from what is left; nothing is deleted
@@ -104,7 +107,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Contact(contact::ContactCommand),
     /// Begin new keys, which nobody has who was removed
-    Rotate,
+    Rotate(rotate::RotateArgs),
     /// Who and what can open the repository, since when, and by which way
     Access,
     /// Print a completion script for a shell
@@ -118,13 +121,14 @@ pub(crate) enum Command {
 }
 
 /// The order of the help: what people come for first, first.
-const GROUPS: [(&str, &[&str]); 7] = [
+const GROUPS: [(&str, &[&str]); 8] = [
     ("Be safe", &["setup", "init", "backup"]),
     ("Get it back", &["restore", "recover", "dump"]),
     (
         "Look at what is there",
         &["snapshots", "ls", "find", "diff", "stats"],
     ),
+    ("Keep it tidy", &["prune"]),
     (
         "Trust, but check",
         &["check", "repair", "fingerprint", "witness", "storage"],
@@ -185,6 +189,7 @@ fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
         Command::Ls(args) => ls::run(cx, args),
         Command::Recover(args) => recover::run(cx, args),
         Command::Restore(args) => restore::run(cx, args),
+        Command::Prune(args) => prune::run(cx, args),
         Command::Snapshots(args) => snapshots::run(cx, args),
         Command::Witness(command) => witness::run(cx, command),
         Command::Storage(command) => storage::run(cx, command),
@@ -192,7 +197,7 @@ fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
         Command::Key(command) => key::run(cx, command),
         Command::Recovery(command) => recovery::run(cx, command),
         Command::Contact(command) => contact::run(cx, command),
-        Command::Rotate => rotate::run(cx),
+        Command::Rotate(args) => rotate::run(cx, args),
         Command::Access => access::run(cx),
         Command::Completions(_) | Command::Man(_) | Command::Version | Command::Help(_) => {
             Ok(Class::Ok)

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use ownkey_engine::format::layout::Object;
 use ownkey_engine::keys::object_hash;
 use ownkey_storage::{
-    Cache, CachePolicy, Count, LocalStorage, Requests, Retry, RetryPolicy, Storage, StorageError,
-    StorageErrorKind,
+    Cache, CachePolicy, Count, LocalStorage, ReadAfterWrite, Requests, Retry, RetryPolicy, Storage,
+    StorageError, StorageErrorKind,
 };
 
 use crate::context::{Context, EngineRoom};
@@ -38,6 +38,8 @@ pub(crate) enum Purpose {
     Use,
     /// To add to it: what the storage allows should be known.
     Write,
+    /// To delete from it: reads must be known to be as fresh as writes.
+    Prune,
     /// To see what is there, and not what a cache remembers of it.
     Examine,
     /// To read what it was, by the versions that it keeps.
@@ -54,7 +56,14 @@ pub(crate) fn open(
     purpose: Purpose,
 ) -> Result<Arc<dyn Storage>, Failure> {
     match place {
-        RepositoryUrl::Folder(folder) => open_folder(cx, room, folder, purpose),
+        RepositoryUrl::Folder(folder) => {
+            let opened = open_folder(cx, room, folder, purpose)?;
+            let reads = opened.capabilities().read_after_write;
+            if purpose == Purpose::Prune && reads == ReadAfterWrite::Unknown {
+                must_read_freshly(cx, room, place)?;
+            }
+            Ok(opened)
+        }
         _ => open_service(cx, room, place, purpose),
     }
 }
@@ -68,9 +77,11 @@ fn open_folder(
     let opened = room.until_interrupted(&cx.interrupt, async {
         let opened = match purpose {
             Purpose::Make => LocalStorage::create_root(folder).await,
-            Purpose::Use | Purpose::Write | Purpose::Examine | Purpose::LookBack => {
-                LocalStorage::open(folder).await
-            }
+            Purpose::Use
+            | Purpose::Write
+            | Purpose::Prune
+            | Purpose::Examine
+            | Purpose::LookBack => LocalStorage::open(folder).await,
         };
         opened.map_err(|error| folder_failure(error, folder, purpose))
     })?;
@@ -108,6 +119,9 @@ fn open_service(
             report.facts().map_err(Failure::from)?;
         }
     }
+    if purpose == Purpose::Prune {
+        must_read_freshly(cx, room, place)?;
+    }
     let adds = matches!(purpose, Purpose::Write | Purpose::Make);
     if adds && cx.storage.object_lock.is_some() && !memory.facts().is_some_and(|facts| facts.locks)
     {
@@ -144,6 +158,27 @@ fn open_service(
     }
     let folder = memory.cache(&room.environment.cache);
     Ok(Arc::new(Cache::new(retried, folder, KEPT)))
+}
+
+/// Tries out, unless that was found before, whether reads see every write that ended before them: what may be
+/// deleted is decided by what others have said (docs/design.md, "The look rule").
+fn must_read_freshly(
+    cx: &Context,
+    room: &EngineRoom,
+    place: &RepositoryUrl,
+) -> Result<(), Failure> {
+    let memory = Memory::of(&room.environment.state, place);
+    if memory.facts().is_some_and(|facts| facts.fresh_reads) {
+        return Ok(());
+    }
+    cx.ui.note(
+        "trying out whether the storage shows at once what was stored; that may take a minute",
+    );
+    let found = probe(cx, room, place, NewFolder::Missed)?;
+    match found.facts().map_err(Failure::from)?.fresh_reads {
+        true => Ok(()),
+        false => Err(ownkey_engine::Error::StaleReads(place.to_string()).into()),
+    }
 }
 
 /// What is worth a place on this machine's disk: what says where things are and what folders hold.

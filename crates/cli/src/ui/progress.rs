@@ -26,6 +26,7 @@ pub(crate) enum Work {
     Repair,
     Copy,
     Mirror,
+    Prune,
 }
 
 impl Work {
@@ -39,6 +40,7 @@ impl Work {
             Self::Repair => "repair",
             Self::Copy => "copy",
             Self::Mirror => "mirror",
+            Self::Prune => "prune",
         }
     }
 }
@@ -280,6 +282,11 @@ impl Shared {
                 read(Figure::BytesUploaded),
                 files(Figure::ObjectsChecked),
             ),
+            Work::Prune => format!(
+                "looked at {} files · uploaded {}",
+                files(Figure::FilesDone),
+                read(Figure::BytesUploaded),
+            ),
             Work::Check | Work::Repair => format!(
                 "checked {} objects · fetched {}",
                 files(Figure::ObjectsChecked),
@@ -319,6 +326,10 @@ impl Shared {
                 "files_restored": self.read(Figure::FilesRestored),
                 "bytes_restored": self.read(Figure::BytesRestored),
                 "bytes_fetched": self.read(Figure::BytesFetched),
+            }),
+            Work::Prune => json!({
+                "files_done": self.read(Figure::FilesDone),
+                "bytes_uploaded": self.read(Figure::BytesUploaded),
             }),
             Work::Check | Work::Repair => json!({
                 "objects_checked": self.read(Figure::ObjectsChecked),

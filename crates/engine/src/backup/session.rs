@@ -24,7 +24,7 @@ use super::trees::{Tally, Trees};
 use super::walker::{FileSystem, Known};
 use super::{Relied, Report, may_write, sources_key};
 use crate::compress::Compression;
-use crate::damage::known_damage;
+use crate::damage::{known_damage, list_once};
 use crate::error::{Error, Result};
 use crate::format::entry::{Event, LogPosition, PackName};
 use crate::format::name::Name;
@@ -70,6 +70,7 @@ impl<'r> Session<'r> {
         let lock = repository.state.lock()?;
         let began = repository.environment.clock.now();
         repository.catch_up(monitor)?;
+        list_once(repository)?;
         let index = Arc::new(Index::load(repository, &known_damage(repository)?)?);
         Ok(Self {
             repository,

@@ -93,6 +93,7 @@ impl Record for KnownLogs {
                         f.put_some(1, log.tip.as_ref(), Writer::record);
                         f.put_some(2, log.last_fold.as_ref(), Writer::record);
                         f.put(3, |w| w.record(log.state.as_fold()));
+                        f.put(4, |w| w.unsigned(u64::from(log.unlisted)));
                     });
                 });
             });
@@ -129,11 +130,13 @@ fn read_log(from: &mut Reader<'_>) -> Result<(DeviceId, DeviceLog), FormatError>
         let tip: Option<LogPosition> = m.optional(1, Reader::record)?;
         let last_fold = m.optional(2, Reader::record)?;
         let fold: Fold = m.required(3, Reader::record)?;
+        let unlisted = m.required(4, Reader::flag)?;
         let log = DeviceLog {
             tip,
             state: LogState::from(fold),
             hashes: tip.into_iter().map(|tip| (tip.seq, tip.hash)).collect(),
             last_fold,
+            unlisted,
         };
         Ok((device, log))
     })

@@ -34,6 +34,8 @@ pub(crate) struct DeviceLog {
     hashes: BTreeMap<u64, ObjectHash>,
     /// The newest entry that carried a fold.
     last_fold: Option<LogPosition>,
+    /// Whether it was begun at a fold, which leaves out Condemns of what is gone, and the packs were not listed since.
+    unlisted: bool,
 }
 
 /// All logs.
@@ -54,6 +56,16 @@ impl Logs {
     /// One device's log.
     pub(crate) fn of(&self, device: &DeviceId) -> Option<&DeviceLog> {
         self.logs.get(device)
+    }
+
+    /// Whether what is gone is known to be condemned, or was found missing by a listing.
+    pub(crate) fn are_listed(&self) -> bool {
+        self.logs.values().all(|log| !log.unlisted)
+    }
+
+    /// The packs were listed after all this was read.
+    pub(crate) fn now_listed(&mut self) {
+        self.logs.values_mut().for_each(|log| log.unlisted = false);
     }
 
     /// Every entry that was read in this run.

@@ -341,6 +341,7 @@ impl LogReader<'_> {
         let mut log = DeviceLog {
             tip: before,
             state: LogState::from(fold),
+            unlisted: true,
             ..DeviceLog::default()
         };
         self.take(&mut log, &Entry { at, entry })?;

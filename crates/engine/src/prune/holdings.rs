@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
-use ownkey_crypto::{ChunkId, ObjectHash, PackKind};
+use ownkey_crypto::{ChunkId, Epoch, ObjectHash, PackKind};
 use ownkey_storage::ObjectName;
 
+use super::epochs::sealed_before;
 use super::needs::Needs;
 use crate::error::Result;
 use crate::format::entry::{Listed as Names, PackName};
@@ -35,6 +36,14 @@ pub(super) struct Listed {
     /// the storage's own times tell. No safety rests on it: a run that has slept longer stores anew what it
     /// finds condemned.
     pub(super) is_old: bool,
+    /// Whether it must be stored anew because it was sealed under earlier keys.
+    pub(super) is_superseded: bool,
+}
+
+impl Listed {
+    fn is_forsaken(&self) -> bool {
+        self.is_old || self.is_superseded
+    }
 }
 
 /// How far back an object lies that is old.
@@ -65,6 +74,7 @@ impl Shelf {
             let listed = Listed {
                 length: object.size,
                 is_old: is_old(object.modified),
+                is_superseded: false,
             };
             match Object::parse(&object.name) {
                 Some(Object::Pack(name)) => drop(shelf.packs.insert(name, listed)),
@@ -73,6 +83,21 @@ impl Shelf {
             }
         }
         Ok(shelf)
+    }
+
+    /// Finds what was sealed under earlier keys than those of `present`.
+    pub(super) fn compare_epochs(&mut self, present: Epoch, io: &Io) -> Result<()> {
+        let packs = self.packs.keys().map(layout::pack);
+        let segments = self.segments.keys().map(layout::segment);
+        let names: Vec<ObjectName> = packs.chain(segments).collect();
+        let before = sealed_before(present, &names, io)?;
+        for (pack, listed) in &mut self.packs {
+            listed.is_superseded = before.contains(&layout::pack(pack));
+        }
+        for (segment, listed) in &mut self.segments {
+            listed.is_superseded = before.contains(&layout::segment(segment));
+        }
+        Ok(())
     }
 
     /// What is listed and what no segment leads to, or no entry names: left by a run that broke off, if it is old or was
@@ -86,10 +111,11 @@ impl Shelf {
         })?;
         let named: HashSet<ObjectHash> = repository.logs.segments().map(|(_, hash)| hash).collect();
         let packs = self.packs.iter().filter(|(pack, listed)| {
-            !located.contains(*pack) && (listed.is_old || condemned.packs.contains(*pack))
+            !located.contains(*pack) && (listed.is_forsaken() || condemned.packs.contains(*pack))
         });
         let segments = self.segments.iter().filter(|(segment, listed)| {
-            !named.contains(*segment) && (listed.is_old || condemned.segments.contains(*segment))
+            !named.contains(*segment)
+                && (listed.is_forsaken() || condemned.segments.contains(*segment))
         });
         Ok(Names {
             packs: packs.map(|(pack, _)| *pack).collect(),
@@ -117,8 +143,9 @@ impl Shelf {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Holding {
     pub(super) pack: PackEntry,
-    /// Whether a standing Condemn names it.
-    pub(super) is_condemned: bool,
+    /// Whether it cannot stay: its keys are superseded, or it is condemned, so that its author may delete it at any
+    /// moment, or never come back to do so.
+    pub(super) must_go: bool,
     /// Stored bytes of chunks that somebody needs and that no better pack has.
     pub(super) live: u64,
     /// Stored bytes of all others.
@@ -151,12 +178,14 @@ pub(super) fn holdings(
         index,
         needs,
         homed: Marks::room_for(index.len()),
+        shelf,
+        condemned,
     };
     let held = packs.into_iter().map(|pack| {
         let (live, dead) = count.pack(&pack)?;
         Ok(Holding {
             pack,
-            is_condemned: condemned.packs.contains(&pack.name),
+            must_go: count.must_go(&pack),
             live,
             dead,
         })
@@ -169,6 +198,8 @@ struct Count<'a> {
     needs: &'a Needs,
     /// Chunks that were counted as live, in packs with a lower number.
     homed: Marks,
+    shelf: &'a Shelf,
+    condemned: &'a Condemned,
 }
 
 impl Count<'_> {
@@ -194,9 +225,18 @@ impl Count<'_> {
             self.homed.insert(id);
             return Ok(true);
         }
+        // Who may not read relies on its own packs alone, and would store them again and again.
+        if !pack.reliable && !self.must_go(pack) {
+            return Ok(true);
+        }
         Ok(match self.index.reliable_pack(id)? {
             Some(home) => self.index.pack(home)?.name == pack.name,
             None => true,
         })
+    }
+
+    fn must_go(&self, pack: &PackEntry) -> bool {
+        let listed = self.shelf.packs.get(&pack.name);
+        self.condemned.packs.contains(&pack.name) || listed.is_some_and(|it| it.is_superseded)
     }
 }

@@ -9,6 +9,7 @@
 //! segments that lead to what is gone. The first round stores nothing but what it says, so that it works in a storage
 //! that is all but full. A prune that breaks off anywhere is gone on with by the next one, of any device.
 
+mod epochs;
 mod holdings;
 mod mover;
 mod needs;
@@ -19,12 +20,13 @@ mod verdict;
 use std::collections::HashSet;
 
 use ownkey_crypto::Capabilities;
-use ownkey_storage::ReadAfterWrite;
+use ownkey_storage::{ObjectName, ReadAfterWrite};
 
 use crate::backup::session::Session;
 use crate::damage::known_damage;
 use crate::error::{Error, Result};
 use crate::format::entry::{Listed, PackName};
+use crate::format::layout;
 use crate::index::{Avoid, Index, PackEntry};
 use crate::monitor::Monitor;
 use crate::repository::Repository;
@@ -34,7 +36,7 @@ use mover::Mover;
 use needs::Needs;
 use plan::Plan;
 
-pub use plan::{FreshReads, Options, Unused};
+pub use plan::{FreshReads, Options, Renew, Unused};
 
 /// Needed bytes that are moved before what they were moved out of is deleted.
 const MOVED_AT_ONCE: u64 = 512 << 20;
@@ -89,7 +91,7 @@ pub fn dry_run(
     options: &Options,
     monitor: &dyn Monitor,
 ) -> Result<Report> {
-    let prune = Prune::begin(repository, options.fresh_reads, monitor)?;
+    let prune = Prune::begin(repository, options, monitor)?;
     prune.plan(options).map(|(_, report)| report)
 }
 
@@ -104,13 +106,13 @@ pub fn run(
     options: &Options,
     monitor: &dyn Monitor,
 ) -> Result<Report> {
-    let mut prune = Prune::begin(repository, options.fresh_reads, monitor)?;
+    let mut prune = Prune::begin(repository, options, monitor)?;
     let (plan, report) = prune.plan(options)?;
     prune.report = report;
     let forsaken = prune
         .shelf
         .forsaken(&prune.index, prune.session.repository())?;
-    prune.sweep(Listed {
+    prune.sweep(&Listed {
         packs: plan.drop.into_iter().chain(forsaken.packs).collect(),
         segments: forsaken.segments,
     })?;
@@ -135,19 +137,26 @@ struct Prune<'r> {
 impl<'r> Prune<'r> {
     fn begin(
         repository: &'r mut Repository,
-        fresh_reads: FreshReads,
+        options: &Options,
         monitor: &'r dyn Monitor,
     ) -> Result<Self> {
-        must_be_able(repository, fresh_reads)?;
-        let session = Session::begin(repository, monitor)?;
+        must_be_able(repository, options.fresh_reads)?;
+        let mut session = Session::begin(repository, monitor)?;
         must_be_decided(session.repository())?;
-        let shelf = Shelf::list(&session.repository().io)?;
-        let index = load(session.repository(), &[])?;
-        if let Some(broken) = index.broken_segments().first() {
-            let segment = crate::format::layout::segment(broken);
-            return Err(Error::Damage {
-                what: format!("index segment {segment}, which leads to what may be needed,"),
-            });
+        let mut shelf = Shelf::list(&session.repository().io)?;
+        if options.renew == Renew::EarlierEpochs {
+            let repository = session.repository();
+            shelf.compare_epochs(repository.roster().current_epoch(), &repository.io)?;
+        }
+        let mut index = load(session.repository(), &[])?;
+        if missing(&index, &shelf)?.is_some() {
+            // Somebody may have condemned it, and deleted it before it was listed.
+            session.look()?;
+            index = load(session.repository(), &[])?;
+        }
+        if let Some(missing) = missing(&index, &shelf)? {
+            let what = format!("{missing}, which may lead to what is needed,");
+            return Err(Error::Damage { what });
         }
         let needs = Needs::none(index.len());
         let mut prune = Self {
@@ -199,7 +208,7 @@ impl<'r> Prune<'r> {
             return Ok(());
         };
         self.shelf.own.extend(stored);
-        self.sweep(Listed {
+        self.sweep(&Listed {
             packs: emptied.into_iter().collect(),
             segments: Vec::new(),
         })
@@ -249,6 +258,22 @@ fn must_be_decided(repository: &Repository) -> Result<()> {
         true => Err(Error::RemovalUnfinished),
         false => Ok(()),
     }
+}
+
+/// Something that is missing, although it should be there as far as is known: a listing that lacks what is there
+/// would make everything look unneeded or gone.
+fn missing(index: &Index, shelf: &Shelf) -> Result<Option<ObjectName>> {
+    if let Some(broken) = index.broken_segments().first() {
+        return Ok(Some(layout::segment(broken)));
+    }
+    let mut missing = None;
+    index.each_pack(|pack| {
+        if pack.reliable && !shelf.has(&pack.name) {
+            missing = Some(layout::pack(&pack.name));
+        }
+        Ok(())
+    })?;
+    Ok(missing)
 }
 
 fn batches(empty: &[(PackEntry, u64)]) -> Vec<Vec<PackEntry>> {

@@ -31,6 +31,17 @@ pub enum FreshReads {
     Probed,
 }
 
+/// What is stored anew although it could stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Renew {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Whatever was sealed under the keys of an earlier epoch, also by devices that may not read: they store their
+    /// chunks once more.
+    EarlierEpochs,
+}
+
 /// How far a prune goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
@@ -38,6 +49,8 @@ pub struct Options {
     pub max_unused: Unused,
     /// Most bytes of needed chunks to move; none is no bound.
     pub max_moved: Option<u64>,
+    /// What is stored anew in any case, beyond all limits.
+    pub renew: Renew,
     /// Why the storage can be pruned at all.
     pub fresh_reads: FreshReads,
 }
@@ -47,6 +60,7 @@ impl Default for Options {
         Self {
             max_unused: Unused::Percent(5.0),
             max_moved: None,
+            renew: Renew::default(),
             fresh_reads: FreshReads::default(),
         }
     }
@@ -79,8 +93,7 @@ impl Plan {
         for holding in holdings {
             match holding {
                 holding if holding.live == 0 => plan.drop.push(holding.pack.name),
-                // Its author may delete it at any moment, or never come back to do so.
-                holding if holding.is_condemned => choice.take(holding),
+                holding if holding.must_go => choice.take(holding),
                 holding => stay.push(holding),
             }
         }

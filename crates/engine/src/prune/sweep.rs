@@ -26,20 +26,20 @@ const MANY_SEGMENTS: usize = 16;
 
 impl Prune<'_> {
     /// Condemns all that is named, and deletes what nobody turns out to need.
-    pub(super) fn sweep(&mut self, doomed: Listed) -> Result<()> {
+    pub(super) fn sweep(&mut self, doomed: &Listed) -> Result<()> {
         for doomed in portions(doomed) {
             if self.monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
-            self.condemn(doomed)?;
+            self.condemn(&doomed)?;
         }
         Ok(())
     }
 
-    fn condemn(&mut self, doomed: Listed) -> Result<()> {
+    fn condemn(&mut self, doomed: &Listed) -> Result<()> {
         let at = self.session.say_and_look(Event::Condemn(doomed.clone()))?;
-        let go = self.verdict(&doomed)?;
-        let spared = without(&doomed, &go);
+        let go = self.verdict(doomed)?;
+        let spared = without(doomed, &go);
         if !spared.packs.is_empty() || !spared.segments.is_empty() {
             self.report.spared += (spared.packs.len() + spared.segments.len()) as u64;
             let condemn = at.seq;
@@ -155,7 +155,7 @@ impl Prune<'_> {
         if self.session.repack()?.is_none() {
             return Ok(());
         }
-        self.sweep(Listed {
+        self.sweep(&Listed {
             packs: Vec::new(),
             segments: old.into_iter().map(|it| it.segment).collect(),
         })
@@ -178,7 +178,10 @@ impl Prune<'_> {
             };
             let mut packs = packs_of(&self.index, &leading)?.map(|pack| self.shelf.has(&pack.name));
             let is_old = match trusted.contains(&leading.segment) {
-                true => packs.any(|is_there| !is_there) || leading.trust == Trust::Condemned,
+                true => {
+                    let gone = packs.any(|is_there| !is_there);
+                    gone || leading.trust == Trust::Condemned || listed.is_superseded
+                }
                 false => packs.all(|is_there| !is_there),
             };
             if is_old {
@@ -200,7 +203,7 @@ fn packs_of(index: &Index, leading: &Leading) -> Result<impl Iterator<Item = Pac
 }
 
 /// The same in Condemns of a size that an entry can have.
-fn portions(doomed: Listed) -> Vec<Listed> {
+fn portions(doomed: &Listed) -> Vec<Listed> {
     let mut portions = Vec::new();
     for packs in doomed.packs.chunks(NAMED_AT_ONCE) {
         portions.push(Listed {

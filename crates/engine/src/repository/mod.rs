@@ -278,6 +278,11 @@ impl Repository {
         Ok(put)
     }
 
+    /// Reads the roster and every log but the own one once more.
+    pub(crate) fn look_again(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        self.look(&self.io.clone(), monitor)
+    }
+
     /// `io` may have answers on their way that were asked for when the look began.
     fn look(&mut self, io: &Io, monitor: &dyn Monitor) -> Result<()> {
         // Logs must not be older than the roster that says which they are and where they end: what
@@ -307,7 +312,7 @@ impl Repository {
             keys: &self.keys,
             roster: &self.roster,
         })?;
-        self.look(&self.io.clone(), monitor)
+        self.look_again(monitor)
     }
 
     /// Reads what every log has grown by.
@@ -325,6 +330,12 @@ impl Repository {
     pub(crate) fn reread_roster(&mut self, monitor: &dyn Monitor) -> Result<()> {
         self.look_at_roster(&self.io.clone(), monitor)?;
         self.remember()
+    }
+
+    /// Notes that the packs were listed after the logs were read.
+    pub(crate) fn packs_were_listed(&mut self) -> Result<()> {
+        self.logs.now_listed();
+        self.keep_logs()
     }
 
     fn look_at_roster(&mut self, io: &Io, monitor: &dyn Monitor) -> Result<Seen> {
@@ -363,6 +374,11 @@ impl Repository {
         let who = self.me.to_string();
         self.state.store_tips(&self.state_key, &who, &tips)?;
         self.remembered = Some(tips);
+        self.keep_logs()
+    }
+
+    /// Keeps what the logs add up to.
+    fn keep_logs(&self) -> Result<()> {
         let known = KnownLogs::of(self.keys.granted(), &self.roster, &self.logs);
         let name = self
             .keys

@@ -1,12 +1,14 @@
 //! Prune: what nobody needs goes, and nothing else, whatever happens meanwhile.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ownkey_crypto::ObjectHash;
+use ownkey_engine::access;
 use ownkey_engine::check::{self, ReadData};
 use ownkey_engine::monitor::Silent;
-use ownkey_engine::prune::{self, Options, Report, Unused};
+use ownkey_engine::prune::{self, Options, Renew, Report, Unused};
 use ownkey_engine::restore::{self, RestoreOptions};
 use ownkey_engine::tree::Browser;
 use ownkey_engine::{Class, Result};
@@ -30,6 +32,7 @@ pub(crate) struct House {
 pub(crate) const THOROUGH: Options = Options {
     max_unused: Unused::Bytes(0),
     max_moved: None,
+    renew: Renew::Nothing,
     fresh_reads: prune::FreshReads::Claimed,
 };
 
@@ -297,4 +300,70 @@ fn half_dead(seed: u64) -> (House, ObjectHash) {
     house.forget(0);
     house.faulty.disarm();
     (house, ids[1])
+}
+
+/// Epochs of the objects under these prefixes.
+fn epochs(house: &House, prefixes: &[&str]) -> BTreeSet<u32> {
+    let dump = house.dump();
+    let under = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let objects = dump.iter().filter(|(name, _)| under(name.as_str()));
+    objects
+        .map(|(_, object)| ownkey_crypto::peek_epoch(object).unwrap().1.get())
+        .collect()
+}
+
+fn begin_epoch(house: &House) {
+    let mut repository = house.world.open(&house.storage).unwrap();
+    let admin = access::Admin::of(&mut repository, &Silent).unwrap();
+    admin.begin_epoch().unwrap();
+}
+
+const RENEWING: Options = Options {
+    renew: Renew::EarlierEpochs,
+    ..THOROUGH
+};
+
+#[test]
+fn what_earlier_keys_sealed_is_stored_anew_and_nothing_of_it_is_left() {
+    let mut house = three_states(1_207);
+    begin_epoch(&house);
+    house.fill(3);
+    house.backup();
+    assert_eq!(epochs(&house, &["data/", "meta/", "index/"]), [1, 2].into());
+    let report = house.prune(&RENEWING).unwrap();
+    assert_eq!(epochs(&house, &["data/", "meta/", "index/"]), [2].into());
+    assert!(report.moved > 8 << 20, "{report:?}");
+    house.assert_whole();
+    let before = house.dump();
+    house.prune(&RENEWING).unwrap();
+    assert_eq!(house.dump(), before, "there is nothing left to do");
+}
+
+#[test]
+fn storing_anew_under_present_keys_can_die_at_any_change_and_goes_on_where_it_was() {
+    let begin = || {
+        let (mut house, _) = half_dead(1_208);
+        begin_epoch(&house);
+        house.fill_a_little(5);
+        house.backup();
+        house.faulty.disarm();
+        house
+    };
+    let counted = begin();
+    counted.prune(&RENEWING).unwrap();
+    let changes = counted.faulty.changes();
+    println!("under present keys: {changes} changes, each cut off before and after");
+    for at in 0..changes {
+        for moment in [Moment::Before, Moment::After] {
+            let house = begin();
+            house.faulty.arm(Fault::crash(at, moment));
+            house.prune(&RENEWING).unwrap_err();
+            house.faulty.disarm();
+            house.assert_whole();
+            house.prune(&RENEWING).unwrap();
+            house.assert_whole();
+            let left = epochs(&house, &["data/", "meta/", "index/"]);
+            assert_eq!(left, [2].into(), "{at} {moment:?}");
+        }
+    }
 }

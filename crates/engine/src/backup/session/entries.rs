@@ -20,6 +20,11 @@ impl Session<'_> {
         Ok(stands.then_some(stored))
     }
 
+    /// Reads what everybody has said since.
+    pub(crate) fn look(&mut self) -> Result<()> {
+        self.repository.look_again(self.monitor)
+    }
+
     /// Puts an entry, and looks.
     pub(crate) fn say_and_look(&mut self, event: Event) -> Result<LogPosition> {
         let draft = self.draft(event, None);
