@@ -61,6 +61,7 @@ fn somebody_who_types_what_stands_on_the_paper_gets_everything_back() {
         ("recovery key: ", wrong),
         ("fingerprint", on_kit(&home, "fingerprint").to_uppercase()),
         ("restore into which folder", home.text("back")),
+        ("go on as", "n".to_owned()),
         ("lost or stolen", "y".to_owned()),
         ("a key of its own", "y".to_owned()),
     ] {
@@ -78,6 +79,117 @@ fn somebody_who_types_what_stands_on_the_paper_gets_everything_back() {
     run(home.command(&["snapshots"]).env_remove("OWNKEY_PASSWORD")).ended(12);
     let snapshots = ["-r", &home.text("repo"), "snapshots"];
     run(&mut empty(&home, &snapshots)).ok();
+}
+
+/// A snapshot of a machine with a profile that holds a secret and a program.
+fn with_profile() -> Home {
+    let home = Home::with_repository();
+    home.make_source();
+    let settings = format!(
+        "[profile.default]\npaths = [{:?}]\nexclude = [\"*.iso\"]\npassword-command = \"echo hunter2\"\n\
+         [profile.default.storage]\nlimit-upload = \"900M\"\nsftp-command = \"evil\"\n",
+        home.text("src")
+    );
+    std::fs::write(home.path("settings.toml"), settings).expect("settings");
+    let mut backup = home.command(&["backup"]);
+    run(backup
+        .env("OWNKEY_CONFIG", home.path("settings.toml"))
+        .env_remove("OWNKEY_PASSWORD"))
+    .ok();
+    home
+}
+
+/// The empty machine with a place for settings.
+fn with_config(home: &Home, arguments: &[&str]) -> Command {
+    let mut command = empty(home, arguments);
+    command.env("XDG_CONFIG_HOME", home.path("config"));
+    command
+}
+
+const AS_OLD: [&str; 7] = [
+    "recover", "--kit", "kit.txt", "--target", "back", "--yes", "--as-old",
+];
+
+#[test]
+fn who_goes_on_as_the_old_machine_has_its_name_and_habits_and_an_identity_of_its_own() {
+    let home = with_profile();
+    let listed = home.run(&["device", "list", "--json"]).ok();
+    let (old, name) = (&listed.json()[0]["id"], &listed.json()[0]["name"]);
+    let came_back = run(&mut with_config(&home, &AS_OLD)).ok();
+    assert_came_back(&home, "back");
+    let path = home.path("config/ownkey/config.toml");
+    let profile = std::fs::read_to_string(&path).expect("settings");
+    for kept in [&home.text("repo"), &home.text("src"), "*.iso", "900M"] {
+        assert!(profile.contains(kept), "{kept}: {profile}");
+    }
+    assert!(
+        !profile.contains("hunter2") && !profile.contains("evil"),
+        "{profile}"
+    );
+    assert!(came_back.out.contains("config.toml"), "{}", came_back.out);
+    // Its habits are used from the first backup on, and nothing else has to be told.
+    run(&mut with_config(&home, &["backup"])).ok();
+    let listed = run(&mut with_config(&home, &["device", "list", "--json"])).ok();
+    let devices = listed.json();
+    assert_eq!(devices.len(), 1, "the old one is out: {devices:?}");
+    assert_eq!(&devices[0]["name"], name);
+    assert_ne!(&devices[0]["id"], old, "its log is not continued");
+    run(home.command(&["snapshots"]).env_remove("OWNKEY_PASSWORD")).ended(12);
+}
+
+#[test]
+fn settings_that_a_machine_has_stay_and_the_old_ones_lie_beside_them() {
+    let home = with_profile();
+    std::fs::create_dir_all(home.path("config/ownkey")).expect("a folder");
+    let own = home.path("config/ownkey/config.toml");
+    std::fs::write(&own, "[profile.mine]\n").expect("settings");
+    run(&mut with_config(&home, &AS_OLD)).ok().harmless();
+    assert_eq!(
+        std::fs::read_to_string(&own).expect("it"),
+        "[profile.mine]\n"
+    );
+    let folder = std::fs::read_dir(home.path("config/ownkey")).expect("it");
+    let names: Vec<String> = folder
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    assert!(
+        names.iter().any(|name| name.starts_with("config.of-")),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn somebody_is_shown_the_profile_before_it_is_taken() {
+    let home = with_profile();
+    // The terminal is in a folder of its own.
+    let (kit, back) = (home.text("kit.txt"), home.text("back"));
+    let recover = ["recover", "--kit", &kit, "--target", &back];
+    let Some(mut terminal) = Terminal::start(&with_config(&home, &recover)) else {
+        return;
+    };
+    terminal.wait_for("exclude = [\"*.iso\"]");
+    terminal.wait_for("go on as");
+    terminal.type_in("y\n");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(home.path("config/ownkey/config.toml").exists(), "{shown}");
+    assert!(shown.contains(" is out: "), "{shown}");
+}
+
+#[test]
+fn a_machine_of_its_own_takes_no_habits() {
+    let home = with_profile();
+    let recover = [
+        "recover", "--kit", "kit.txt", "--target", "back", "--yes", "--as-new",
+    ];
+    run(&mut with_config(&home, &recover)).ok();
+    assert!(!home.path("config").exists());
+    let listed = run(&mut with_config(
+        &home,
+        &["-r", &home.text("repo"), "device", "list", "--json"],
+    ));
+    assert_eq!(listed.ok().json().len(), 2, "the old one stays");
 }
 
 #[test]

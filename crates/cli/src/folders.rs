@@ -60,6 +60,16 @@ pub(crate) enum SettingsFile {
     None,
 }
 
+impl SettingsFile {
+    /// Its path, if there is a place for it.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Named(path) | Self::Usual(path) => Some(path),
+            Self::None => None,
+        }
+    }
+}
+
 /// Where `setup` makes a local repository unless told otherwise.
 pub(crate) fn default_repository(environment: Lookup<'_>) -> Result<PathBuf, Failure> {
     base(environment, "XDG_DATA_HOME", ".local/share")

@@ -17,6 +17,7 @@ mod folders;
 mod founding;
 mod gathering;
 mod guard;
+mod habits;
 mod keychain;
 mod keys;
 mod kit;

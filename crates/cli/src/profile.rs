@@ -24,10 +24,11 @@ use serde::Deserialize;
 use crate::compression::Wish;
 use crate::failure::Failure;
 use crate::folders::SettingsFile;
+use crate::habits::Habits;
 use crate::options::StorageOptions;
 
 /// What `config.toml` says about one repository.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Profile {
     /// The repository, as for `--repo`.
@@ -55,6 +56,9 @@ pub(crate) struct Profile {
     /// The way to the storage, under the names of the options.
     #[serde(default)]
     pub(crate) storage: StorageOptions,
+    /// What of it backups carry along.
+    #[serde(skip)]
+    pub(crate) habits: Option<Habits>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -74,11 +78,18 @@ pub(crate) fn load(file: &SettingsFile, name: Option<&str>) -> Result<Profile, F
         SettingsFile::Usual(path) => (path.as_path(), read(path, Missing::IsFine)?),
         SettingsFile::Named(path) => (path.as_path(), read(path, Missing::IsAnError)?),
     };
-    let settings = match text {
-        Some(text) => parse(path, &text)?,
-        None => Settings::default(),
+    let Some(text) = text else {
+        return pick(Settings::default(), path, name);
     };
-    pick(settings, path, name)
+    let mut profile = pick(parse(path, &text)?, path, name)?;
+    let settings = text.parse().ok();
+    profile.habits = settings.and_then(|settings| Habits::of(&settings, name.unwrap_or(DEFAULT)));
+    Ok(profile)
+}
+
+/// Whether this is what a settings file could hold.
+pub(crate) fn is_understood(text: &str) -> bool {
+    toml::from_str::<Settings>(text).is_ok()
 }
 
 enum Missing {

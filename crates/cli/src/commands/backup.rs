@@ -14,6 +14,7 @@ use crate::context::{Context, absolute, host_name, user_name};
 use crate::excludes::{self, ExcludeArgs, PresetName};
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::habits::{self, Habits};
 use crate::opening::Purpose;
 use crate::session::{Session, note_borrowed_identity};
 use crate::spec::short_id;
@@ -172,12 +173,20 @@ pub(crate) fn labels(cx: &Context, args: &WhatArgs) -> Labels {
     } else {
         args.tag.clone()
     };
+    let profile = cx.profile.habits.as_ref().map(Habits::text);
+    let fits = profile
+        .as_ref()
+        .is_none_or(|text| text.len() <= habits::LIMIT);
+    if !fits {
+        cx.ui
+            .note("the profile is longer than 64 KiB, so the snapshot carries no copy of it");
+    }
     Labels {
         host: args.host.clone().unwrap_or_else(host_name),
         user: user_name(),
         tags,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        profile: None,
+        profile: profile.filter(|_| fits).map(String::into_bytes),
     }
 }
 

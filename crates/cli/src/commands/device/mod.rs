@@ -15,6 +15,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::keys::{DeviceId, Epoch};
 use crate::members::{Wanted, find};
 use crate::session::Session;
 use crate::spec::short_id;
@@ -229,21 +230,27 @@ fn remove(cx: &Context, args: &RemoveArgs) -> Result<Class, Failure> {
         false => Some(admin.begin_epoch()?),
     };
     monitor.finish();
-    for (id, label) in &leaving {
+    thrown_out(cx, &leaving, epoch.map(Epoch::get))?;
+    Ok(Class::Ok)
+}
+
+/// Says who is out, and what that means; `epoch` is the one that began without them.
+pub(in crate::commands) fn thrown_out(
+    cx: &Context,
+    devices: &[(DeviceId, String)],
+    epoch: Option<u32>,
+) -> Result<(), Failure> {
+    for (id, label) in devices {
         cx.ui.line(&format!(
             "{label} is out: {}",
             what_it_means(epoch.is_some())
         ))?;
         cx.ui.json(
             "device_removed",
-            json!({
-                "id": id.to_string(),
-                "name": label,
-                "epoch": epoch.map(|epoch| epoch.get()),
-            }),
+            json!({ "id": id.to_string(), "name": label, "epoch": epoch }),
         )?;
     }
-    Ok(Class::Ok)
+    Ok(())
 }
 
 /// In two sentences: what a removal stops, and what it cannot.

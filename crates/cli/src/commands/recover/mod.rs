@@ -1,5 +1,8 @@
 //! `ownkey recover`: everything back on an empty machine, with the kit alone.
 
+mod before;
+mod choosing;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +15,7 @@ use ownkey_engine::tree::Browser;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::device::standing;
+use super::device::{standing, thrown_out};
 use super::restore::told;
 use crate::clock;
 use crate::context::{Context, host_name};
@@ -29,8 +32,7 @@ use crate::secrets::{self, RECOVERY_KEY};
 use crate::session::{Session, unreadable};
 use crate::spec::short_id;
 use crate::ui::progress::{Progress, Work};
-use crate::ui::show;
-use crate::ui::table::{Align, Table};
+use before::Predecessor;
 
 /// How to come back. What is not given is asked for.
 #[derive(Debug, clap::Args)]
@@ -66,7 +68,13 @@ pub(crate) struct RecoverArgs {
     /// Throw out the device that was lost
     #[arg(long, value_name = "DEVICE")]
     remove: Vec<String>,
-    /// Ask nothing: the newest snapshot, and this machine becomes a device
+    /// Go on as the machine that was restored: take its name and its profile, and throw its old key out
+    #[arg(long, conflicts_with_all = ["as_new", "no_device", "name"])]
+    as_old: bool,
+    /// Go on as a machine of its own, without asking
+    #[arg(long)]
+    as_new: bool,
+    /// Ask nothing: the newest snapshot, and this machine becomes a device of its own
     #[arg(long)]
     yes: bool,
 }
@@ -87,11 +95,16 @@ pub(crate) fn run(cx: &Context, args: &RecoverArgs) -> Result<Class, Failure> {
             Class::Ok
         }
     };
-    let lost = recovery.lost(&session)?;
-    if recovery.wants_device()? {
-        session = recovery.settle(session, &held)?;
+    let before = recovery.predecessor(&session, snapshot.as_ref())?;
+    let lost = recovery.lost(&session, before.as_ref())?;
+    let place = session.place.to_string();
+    if before.is_some() || recovery.wants_device()? {
+        session = recovery.settle(session, &held, before.as_ref())?;
     }
     recovery.throw_out(session, &lost)?;
+    if let Some(before) = before {
+        before.take_habits(cx, &place)?;
+    }
     held.end()?;
     Ok(class)
 }
@@ -212,89 +225,6 @@ impl Recovery<'_> {
         Err(Failure::usage("the recovery key is missing"))
     }
 
-    /// The snapshot to restore. Nobody is asked for the name of a machine that burned: they are listed.
-    fn choose(&self, snapshots: &[Snapshot]) -> Result<Option<Snapshot>, Failure> {
-        if let Some(id) = &self.args.snapshot {
-            let id = id.to_lowercase();
-            let mut fitting = snapshots
-                .iter()
-                .filter(|snapshot| snapshot.id.to_string().starts_with(&id));
-            return match (fitting.next(), fitting.next()) {
-                (Some(one), None) => Ok(Some(one.clone())),
-                _ => Err(
-                    Failure::usage(format!("{id:?} is not the beginning of one snapshot id"))
-                        .hint("leave --snapshot out to be shown what there is"),
-                ),
-            };
-        }
-        let mut newest: Vec<(&Snapshot, usize)> = Vec::new();
-        for snapshot in snapshots {
-            match newest
-                .iter_mut()
-                .find(|(other, _)| other.record.host == snapshot.record.host)
-            {
-                Some(known) => *known = (snapshot, known.1 + 1),
-                None => newest.push((snapshot, 1)),
-            }
-        }
-        newest.sort_by_key(|(snapshot, _)| std::cmp::Reverse(snapshot.record.started));
-        self.show(&newest)?;
-        let chosen = match (&self.args.machine, &self.prompt, newest.len()) {
-            (Some(machine), ..) => {
-                let of_it = |(snapshot, _): &&(&Snapshot, usize)| snapshot.record.host == *machine;
-                let found = newest.iter().find(of_it);
-                Some(found.ok_or_else(|| {
-                    Failure::usage(format!("no snapshot is of a machine called {machine:?}"))
-                        .hint("the names are in the list above")
-                })?)
-            }
-            (None, Some(prompt), 2..) => Some(ask_which(prompt, &newest)?),
-            _ => newest.first(),
-        };
-        Ok(chosen.map(|(snapshot, _)| (*snapshot).clone()))
-    }
-
-    fn show(&self, newest: &[(&Snapshot, usize)]) -> Result<(), Failure> {
-        let mut table = Table::new(&[
-            ("", Align::Right),
-            ("machine", Align::Left),
-            ("last backup", Align::Left),
-            ("size", Align::Right),
-            ("snapshots", Align::Right),
-            ("paths", Align::Left),
-        ]);
-        for (number, (snapshot, count)) in (1..).zip(newest) {
-            let record = &snapshot.record;
-            let paths: Vec<_> = record
-                .paths
-                .iter()
-                .map(|path| String::from_utf8_lossy(path).into_owned())
-                .collect();
-            table.row([
-                number.to_string(),
-                record.host.clone(),
-                clock::local(record.started.seconds, record.started.nanoseconds),
-                show::size(record.counts.bytes),
-                count.to_string(),
-                paths.join(" "),
-            ]);
-            self.cx.ui.json(
-                "machine",
-                json!({
-                    "host": record.host,
-                    "snapshot_id": snapshot.id.to_string(),
-                    "time": clock::rfc3339(record.started.seconds, record.started.nanoseconds),
-                    "snapshots": count,
-                    "paths": paths,
-                }),
-            )?;
-        }
-        for line in table.lines() {
-            self.cx.ui.line(&line)?;
-        }
-        Ok(())
-    }
-
     fn restore(&self, session: &Session, snapshot: &Snapshot) -> Result<Class, Failure> {
         let cx = self.cx;
         let target = match (&self.args.target, &self.prompt) {
@@ -350,9 +280,17 @@ impl Recovery<'_> {
     }
 
     /// Makes this machine a device, and opens the repository as that.
-    fn settle(&self, mut session: Session, held: &Held) -> Result<Session, Failure> {
+    fn settle(
+        &self,
+        mut session: Session,
+        held: &Held,
+        before: Option<&Predecessor>,
+    ) -> Result<Session, Failure> {
         let cx = self.cx;
-        let name = self.args.name.clone().unwrap_or_else(host_name);
+        let name = match before {
+            Some(before) => before.name.clone(),
+            None => self.args.name.clone().unwrap_or_else(host_name),
+        };
         let chosen = self
             .args
             .guard
@@ -376,12 +314,19 @@ impl Recovery<'_> {
     }
 
     /// Devices to throw out: those that were named, or that somebody here says are lost.
-    fn lost(&self, session: &Session) -> Result<Vec<(DeviceId, String)>, Failure> {
+    fn lost(
+        &self,
+        session: &Session,
+        before: Option<&Predecessor>,
+    ) -> Result<Vec<(DeviceId, String)>, Failure> {
         let roster = session.repository.roster();
-        let mut lost = Vec::new();
+        let replaced = before.and_then(|before| Some((before.device?, before.name.clone())));
+        let mut lost: Vec<_> = replaced.into_iter().collect();
         for name in &self.args.remove {
             let member = find(roster, name, Wanted::Standing)?;
-            lost.push((member.id, member.label.clone()));
+            if lost.iter().all(|(id, _)| *id != member.id) {
+                lost.push((member.id, member.label.clone()));
+            }
         }
         let Some(prompt) = &self.prompt else {
             return Ok(lost);
@@ -411,30 +356,6 @@ impl Recovery<'_> {
         }
         let epoch = admin.begin_epoch()?;
         monitor.finish();
-        for (device, label) in lost {
-            cx.ui.line(&format!(
-                "{label} is out: it adds nothing any more and has none of the keys that are used from now on. What it could \
-                 read until now stays readable to whoever has it; change its password for the storage too."
-            ))?;
-            cx.ui.json(
-                "device_removed",
-                json!({ "id": device.to_string(), "name": label, "epoch": epoch.get() }),
-            )?;
-        }
-        Ok(())
-    }
-}
-
-fn ask_which<'s, 'r>(
-    prompt: &Prompt<'_>,
-    newest: &'s [(&'r Snapshot, usize)],
-) -> Result<&'s (&'r Snapshot, usize), Failure> {
-    loop {
-        let typed = prompt.ask(&format!("which machine (1 to {})? ", newest.len()))?;
-        let number: Option<usize> = typed.trim().parse().ok();
-        match number.and_then(|number| newest.get(number.checked_sub(1)?)) {
-            Some(chosen) => return Ok(chosen),
-            None => prompt.show("type the number at the beginning of a line")?,
-        }
+        thrown_out(cx, lost, Some(epoch.get()))
     }
 }
