@@ -17,6 +17,7 @@ pub mod environment;
 mod error;
 pub mod find;
 pub mod fingerprint;
+pub mod forget;
 pub mod format;
 mod guard;
 pub mod index;

@@ -75,6 +75,16 @@ pub struct Snapshot {
     pub record: SnapshotRecord,
 }
 
+impl Snapshot {
+    /// Its Backup entry, as others name it.
+    pub fn entry(&self) -> EntryRef {
+        EntryRef {
+            device: self.device,
+            at: self.at,
+        }
+    }
+}
+
 impl Repository {
     /// The repository's id, which is also the hash of its genesis.
     pub fn id(&self) -> RepoId {
