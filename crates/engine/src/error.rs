@@ -128,6 +128,9 @@ pub enum Error {
         /// How many fit.
         count: usize,
     },
+    /// Somebody wants to keep it.
+    #[error("snapshot {0} is pinned, and nothing was forgotten")]
+    Pinned(ObjectHash),
     /// No such path in a snapshot.
     #[error("there is no {0:?} in this snapshot")]
     NoPath(PathBuf),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use ownkey_crypto::ObjectHash;
+use ownkey_crypto::{DeviceId, ObjectHash};
 
 use crate::format::entry::{EntryRef, Event, Fold, Listed, LogPosition, PackName, Recorded};
 use crate::format::record::SnapshotRecord;
@@ -42,6 +42,10 @@ impl LogState {
             Event::Forget(snapshots) => fold.forgotten.extend_from_slice(snapshots),
             Event::Condemn(listed) => fold.condemns.push((at.seq, listed.clone())),
             Event::Spare { condemn, spared } => self.spare(*condemn, spared),
+            Event::Pin { pinned, ended } => {
+                fold.pins.push((at, pinned.clone()));
+                fold.ended_pins.extend_from_slice(ended);
+            }
             Event::Repack { .. } | Event::Heartbeat | Event::Unknown(_) => {}
         }
     }
@@ -76,6 +80,16 @@ impl LogState {
         &self.fold.forgotten
     }
 
+    /// Pins of this log, with the snapshots they pin; ended ones among them.
+    pub(crate) fn pins(&self) -> &[(LogPosition, Vec<EntryRef>)] {
+        &self.fold.pins
+    }
+
+    /// Pins that this log ended, whoever put them.
+    pub(crate) fn ended_pins(&self) -> &[EntryRef] {
+        &self.fold.ended_pins
+    }
+
     /// A backup in progress, or one that was interrupted.
     pub(crate) fn checkpoint(&self) -> Option<&Recorded> {
         self.fold.checkpoint.as_ref()
@@ -96,17 +110,18 @@ impl LogState {
         self.fold.condemns.iter().map(|(_, listed)| listed)
     }
 
-    /// The fold that the entry at a multiple of the interval carries. Of its own forgotten
-    /// snapshots nothing but the reference is kept.
-    pub(crate) fn fold(
-        &self,
-        own: &dyn Fn(LogPosition) -> EntryRef,
-        previous: Option<LogPosition>,
-    ) -> Fold {
+    /// The fold that the entry at a multiple of the interval carries, in the log of `device`. Of its own
+    /// forgotten snapshots nothing but the reference is kept, and of its own ended pins nothing.
+    pub(crate) fn fold(&self, device: DeviceId, previous: Option<LogPosition>) -> Fold {
+        let own = |at| EntryRef { device, at };
         let forgotten: BTreeSet<&EntryRef> = self.fold.forgotten.iter().collect();
         let mut fold = self.fold.clone();
         fold.confirmed
             .retain(|snapshot| !forgotten.contains(&own(snapshot.at)));
+        fold.pins.retain(|(at, snapshots)| {
+            !snapshots.is_empty() && !fold.ended_pins.contains(&own(*at))
+        });
+        fold.ended_pins.retain(|pin| pin.device != device);
         fold.previous = previous;
         fold
     }
@@ -131,7 +146,7 @@ impl Condemned {
 
 #[cfg(test)]
 mod tests {
-    use ownkey_crypto::{DeviceId, PackKind};
+    use ownkey_crypto::PackKind;
 
     use super::*;
 
@@ -237,9 +252,40 @@ mod tests {
             state.apply(at(seq * 2 + 1), &Event::Confirm(at(seq * 2)), None);
         }
         state.apply(at(8), &Event::Forget(vec![own(at(2))]), None);
-        let folded = LogState::from(state.fold(&own, None));
+        let folded = LogState::from(state.fold(device, None));
         let left: Vec<u64> = folded.confirmed().iter().map(|s| s.at.seq).collect();
         assert_eq!(left, [0, 4, 6]);
         assert_eq!(folded.forgotten(), state.forgotten());
+    }
+
+    #[test]
+    fn a_fold_keeps_the_pins_that_the_log_did_not_end_and_those_of_others_that_it_did() {
+        let device = DeviceId::from_bytes([1; 16]);
+        let own = |at| EntryRef { device, at };
+        let other = EntryRef {
+            device: DeviceId::from_bytes([2; 16]),
+            at: at(5),
+        };
+        let pin = |pinned, ended| Event::Pin { pinned, ended };
+        let mut state = LogState::default();
+        state.apply(at(0), &pin(vec![own(at(9))], vec![]), None);
+        state.apply(at(1), &pin(vec![own(at(8))], vec![]), None);
+        state.apply(at(2), &pin(vec![], vec![own(at(0)), other]), None);
+        let folded = LogState::from(state.fold(device, None));
+        assert_eq!(folded.pins(), [(at(1), vec![own(at(8))])]);
+        assert_eq!(folded.ended_pins(), [other]);
+        assert_eq!(folded.fold(device, None), state.fold(device, None));
+    }
+
+    #[test]
+    fn a_fold_that_no_reader_would_take_is_none() {
+        let device = DeviceId::from_bytes([1; 16]);
+        let forget = Event::Forget(vec![EntryRef { device, at: at(0) }; 1 << 16]);
+        let mut state = LogState::default();
+        state.apply(at(1), &forget, None);
+        assert!(state.fold(device, None).encoded().is_some());
+        state.apply(at(2), &forget, None);
+        state.apply(at(3), &forget, None);
+        assert!(state.fold(device, None).encoded().is_none());
     }
 }

@@ -6,6 +6,7 @@
 mod believed;
 mod group;
 mod length;
+pub mod pin;
 mod policy;
 #[cfg(test)]
 mod tests;
@@ -27,14 +28,15 @@ pub use length::{BadLength, Length};
 pub use policy::Policy;
 pub use verdict::{Every, Reason, Verdict};
 
-/// Snapshots that one entry forgets. The format allows twice as many (docs/format.md §14); a fold that holds them must be
+/// Snapshots that one entry forgets or pins. The format allows twice as many (docs/format.md §14); a fold that holds them must be
 /// readable as well.
 const AT_ONCE: usize = 1 << 16;
 
 /// Forgets snapshots; those that are forgotten already are left out. Says how many it was.
 ///
 /// # Errors
-/// [`Error::NotAllowed`] unless the identity that opened the repository may prune; those of the storage.
+/// [`Error::NotAllowed`] unless the identity that opened the repository may prune, [`Error::Pinned`] if one of them is; those
+/// of the storage. In all cases but the last nothing was forgotten.
 pub fn run(
     repository: &mut Repository,
     snapshots: &BTreeSet<EntryRef>,
@@ -48,15 +50,23 @@ pub fn run(
         .map(|snapshot| snapshot.entry())
         .filter(|entry| snapshots.contains(entry))
         .collect();
+    let pinned = repository.pinned();
+    if let Some(one) = going.iter().find(|entry| pinned.contains(entry)) {
+        return Err(Error::Pinned(one.at.hash));
+    }
     for some in going.chunks(AT_ONCE) {
-        let draft = Draft {
-            event: Event::Forget(some.to_vec()),
-            record: None,
-            time: repository.environment.clock.now(),
-        };
-        repository.append(&draft)?;
+        say(repository, Event::Forget(some.to_vec()))?;
     }
     Ok(going.len() as u64)
+}
+
+fn say(repository: &mut Repository, event: Event) -> Result<()> {
+    let draft = Draft {
+        event,
+        record: None,
+        time: repository.environment.clock.now(),
+    };
+    repository.append(&draft).map(drop)
 }
 
 /// Whoever may only write could otherwise make room for what it wants to be believed.

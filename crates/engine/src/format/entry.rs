@@ -3,7 +3,7 @@
 use ownkey_crypto::{DeviceId, ObjectHash, PackKind};
 
 use super::FormatError;
-use super::cbor::{Fields, MapReader, Reader, Record, Writer, read_all};
+use super::cbor::{Fields, MapReader, Reader, Record, Writer, encode, read_all};
 use super::position::read_hash;
 use super::record::SnapshotRecord;
 use super::time::Timestamp;
@@ -66,6 +66,13 @@ pub enum Event {
     },
     /// A sign of life.
     Heartbeat,
+    /// Snapshots that nobody is to forget, until another Pin ends this one.
+    Pin {
+        /// The snapshots.
+        pinned: Vec<EntryRef>,
+        /// Pins of any log that say nothing any more.
+        ended: Vec<EntryRef>,
+    },
     /// A kind this version does not know and need not understand.
     Unknown(u64),
 }
@@ -122,6 +129,22 @@ pub struct Fold {
     pub provisional: Option<Recorded>,
     /// The newest Checkpoint since the last confirmed Backup.
     pub checkpoint: Option<Recorded>,
+    /// Pins of this log that it did not end itself, with the snapshots they pin.
+    pub pins: Vec<(LogPosition, Vec<EntryRef>)>,
+    /// Pins of other logs that this one ended.
+    pub ended_pins: Vec<EntryRef>,
+}
+
+impl Fold {
+    /// The fold as bytes; `None` if it has grown beyond what a reader takes (docs/format.md §14). Then the entry carries
+    /// none, and reading begins at an earlier one.
+    pub(crate) fn encoded(&self) -> Option<Vec<u8>> {
+        const ENVELOPE: usize = 4 << 10;
+        let bytes = encode(self);
+        let is_readable = bytes.len() + ENVELOPE <= Self::LIMIT
+            && read_all(&bytes, Self::WHAT, Self::read).is_ok();
+        is_readable.then_some(bytes)
+    }
 }
 
 impl Event {
@@ -135,6 +158,7 @@ impl Event {
             Self::Condemn(_) => 5,
             Self::Spare { .. } => 6,
             Self::Heartbeat => 7,
+            Self::Pin { .. } => 8,
             Self::Unknown(kind) => *kind,
         }
     }
@@ -170,6 +194,10 @@ impl Event {
                 f.put(0, |w| w.unsigned(*condemn));
                 write_listed(f, 1, spared);
             }
+            Self::Pin { pinned, ended } => {
+                f.put(0, |w| w.array(pinned, Writer::record));
+                f.put(1, |w| w.array(ended, Writer::record));
+            }
             Self::Heartbeat | Self::Unknown(_) => {}
         });
         writer.into_bytes()
@@ -189,6 +217,10 @@ fn read_hashes(r: &mut Reader<'_>) -> Result<Vec<ObjectHash>, FormatError> {
     r.array(OBJECTS_LIMIT, read_hash)
 }
 
+fn read_entries(r: &mut Reader<'_>) -> Result<Vec<EntryRef>, FormatError> {
+    r.array(OBJECTS_LIMIT, Reader::record)
+}
+
 fn read_body(kind: u64, from: &mut Reader<'_>) -> Result<Event, FormatError> {
     from.map(|m| {
         Ok(match kind {
@@ -202,7 +234,7 @@ fn read_body(kind: u64, from: &mut Reader<'_>) -> Result<Event, FormatError> {
             2 => Event::Checkpoint {
                 segments: m.required(0, read_hashes)?,
             },
-            3 => Event::Forget(m.required(0, |r| r.array(OBJECTS_LIMIT, Reader::record))?),
+            3 => Event::Forget(m.required(0, read_entries)?),
             4 => Event::Repack {
                 segments: m.required(0, read_hashes)?,
             },
@@ -212,6 +244,10 @@ fn read_body(kind: u64, from: &mut Reader<'_>) -> Result<Event, FormatError> {
                 spared: read_listed(m, 1)?,
             },
             7 => Event::Heartbeat,
+            8 => Event::Pin {
+                pinned: m.required(0, read_entries)?,
+                ended: m.required(1, read_entries)?,
+            },
             kind => {
                 return Err(FormatError::UnknownKind {
                     what: LogEntry::WHAT,
@@ -283,7 +319,7 @@ impl Record for LogEntry {
 }
 
 fn read_event(kind: u64, must_understand: bool, body: &[u8]) -> Result<Event, FormatError> {
-    const NEWEST: u64 = 7;
+    const NEWEST: u64 = 8;
     if kind > NEWEST {
         if must_understand {
             return Err(FormatError::UnknownKind {
@@ -373,6 +409,15 @@ impl Record for Fold {
             f.put(4, |w| w.array(&self.forgotten, Writer::record));
             f.put_some(5, self.provisional.as_ref(), Writer::record);
             f.put_some(6, self.checkpoint.as_ref(), Writer::record);
+            f.put(7, |w| {
+                w.array(&self.pins, |w, (at, snapshots)| {
+                    w.tuple(3);
+                    w.unsigned(at.seq);
+                    w.bytes(at.hash.as_bytes());
+                    w.array(snapshots, Writer::record);
+                });
+            });
+            f.put(8, |w| w.array(&self.ended_pins, Writer::record));
         });
     }
 
@@ -383,12 +428,23 @@ impl Record for Fold {
                 confirmed: m.required(1, |r| r.array(OBJECTS_LIMIT, Reader::record))?,
                 segments: m.required(2, read_hashes)?,
                 condemns: m.required(3, |r| r.array(OBJECTS_LIMIT, read_condemn))?,
-                forgotten: m.required(4, |r| r.array(OBJECTS_LIMIT, Reader::record))?,
+                forgotten: m.required(4, read_entries)?,
                 provisional: m.optional(5, Reader::record)?,
                 checkpoint: m.optional(6, Reader::record)?,
+                pins: m.required(7, |r| r.array(OBJECTS_LIMIT, read_pin))?,
+                ended_pins: m.required(8, read_entries)?,
             })
         })
     }
+}
+
+fn read_pin(r: &mut Reader<'_>) -> Result<(LogPosition, Vec<EntryRef>), FormatError> {
+    r.tuple(3)?;
+    let at = LogPosition {
+        seq: r.unsigned()?,
+        hash: read_hash(r)?,
+    };
+    Ok((at, read_entries(r)?))
 }
 
 fn read_condemn(r: &mut Reader<'_>) -> Result<(u64, Listed), FormatError> {

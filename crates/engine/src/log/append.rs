@@ -174,13 +174,13 @@ impl Appender<'_> {
         let Some(log) = logs.of(&me) else {
             return Ok(None);
         };
-        let fold = log
-            .state
-            .fold(&|at| EntryRef { device: me, at }, log.last_fold);
-        let sealed =
-            self.keys
-                .writer()
-                .seal_fold(name, &cbor::encode(&fold), &self.keys.holder.hedge)?;
+        let Some(fold) = log.state.fold(me, log.last_fold).encoded() else {
+            return Ok(None);
+        };
+        let sealed = self
+            .keys
+            .writer()
+            .seal_fold(name, &fold, &self.keys.holder.hedge)?;
         Ok(Some(sealed.into_bytes()))
     }
 }

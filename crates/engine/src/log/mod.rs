@@ -93,13 +93,7 @@ impl Logs {
     /// Confirmed snapshots that nobody who may has forgotten, in the order of devices.
     pub(crate) fn snapshots(&self, roster: &Roster) -> Vec<(DeviceId, &Recorded)> {
         let forgotten: BTreeSet<&EntryRef> = self
-            .logs
-            .iter()
-            .filter(|(device, _)| {
-                roster
-                    .member(device)
-                    .is_some_and(|m| m.capabilities.contain(Capabilities::PRUNE))
-            })
+            .of_pruners(roster)
             .flat_map(|(_, log)| log.state.forgotten())
             .collect();
         let stands = |device: DeviceId, at| !forgotten.contains(&EntryRef { device, at });
@@ -137,6 +131,36 @@ impl Logs {
             needed.extend(open.filter(|_| !is_cut));
         }
         needed
+    }
+
+    /// The logs of those who may say which snapshots stay.
+    fn of_pruners(&self, roster: &Roster) -> impl Iterator<Item = (&DeviceId, &DeviceLog)> {
+        self.logs.iter().filter(|(device, _)| {
+            roster
+                .member(device)
+                .is_some_and(|m| m.capabilities.contain(Capabilities::PRUNE))
+        })
+    }
+
+    /// Pins that nobody has ended, with the snapshots they pin.
+    pub(crate) fn pins(&self, roster: &Roster) -> Vec<(EntryRef, &[EntryRef])> {
+        let pruners = || self.of_pruners(roster);
+        let ended: BTreeSet<&EntryRef> = pruners()
+            .flat_map(|(_, log)| log.state.ended_pins())
+            .collect();
+        pruners()
+            .flat_map(|(device, log)| {
+                let pins = log.state.pins().iter();
+                pins.map(|(at, snapshots)| {
+                    let pin = EntryRef {
+                        device: *device,
+                        at: *at,
+                    };
+                    (pin, snapshots.as_slice())
+                })
+            })
+            .filter(|(pin, _)| !ended.contains(pin))
+            .collect()
     }
 
     /// Every index segment that an entry names, with its author.

@@ -53,14 +53,11 @@ impl LogReader<'_> {
         let folds = member.capabilities.contain(Capabilities::WRITE);
         while let Some(entry) = self.next(member, &reread.log)? {
             let seq = entry.at.seq;
-            if folds && let Some(fold) = self.fold(&entry.entry, seq)? {
-                let own = |at| EntryRef {
-                    device: member.id,
-                    at,
-                };
-                if fold != reread.log.state.fold(&own, reread.log.last_fold) {
-                    reread.wrong_folds.push(seq);
-                }
+            if folds
+                && let Some(fold) = self.fold(&entry.entry, seq)?
+                && fold != reread.log.state.fold(member.id, reread.log.last_fold)
+            {
+                reread.wrong_folds.push(seq);
             }
             self.take(&mut reread.log, &entry)?;
             reread.seen.extend(entry.entry.seen.iter().copied());

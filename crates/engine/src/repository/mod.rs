@@ -9,6 +9,7 @@ pub(crate) mod put;
 pub(crate) mod unlock;
 mod way;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -186,6 +187,12 @@ impl Repository {
         snapshots
     }
 
+    /// Snapshots that nobody is to forget.
+    pub fn pinned(&self) -> BTreeSet<EntryRef> {
+        let pins = self.logs.pins(&self.roster).into_iter();
+        pins.flat_map(|(_, snapshots)| snapshots).copied().collect()
+    }
+
     /// What an interrupted backup of this device left behind: browsable, not yet a snapshot.
     pub fn unfinished(&self) -> Option<Snapshot> {
         let left = self.logs.of(&self.me)?.state.checkpoint()?;
@@ -307,6 +314,11 @@ impl Repository {
             roster: &self.roster,
         })?;
         self.remember()
+    }
+
+    /// Reads the roster and every log but the own one once more.
+    pub(crate) fn look_around(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        self.look(&self.io.clone(), monitor)
     }
 
     /// Reads what another run on this machine has stored since this repository was opened, if one has.

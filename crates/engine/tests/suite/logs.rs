@@ -81,7 +81,9 @@ fn fold_at_64(forger: &Forger, fold: Vec<(u64, Cbor)>) {
 }
 
 fn empty_fold() -> Vec<(u64, Cbor)> {
-    (1..=4).map(|key| (key, Cbor::Array(vec![]))).collect()
+    [1, 2, 3, 4, 7, 8]
+        .map(|key| (key, Cbor::Array(vec![])))
+        .into()
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod case;
 mod check;
 mod copy;
 mod crash;
+mod forget;
 mod gate;
 mod hook;
 mod logs;

@@ -242,11 +242,11 @@ fn entries_that_break_the_format_are_named_with_their_device() {
             [&laptop.entry_body((0, zeros), heartbeat())[..], &[0]].concat(),
         ),
         ("an unknown kind that must be understood", {
-            let mut body = laptop.entry_body((0, zeros), Said::of(8, Cbor::Map(vec![])));
+            let mut body = laptop.entry_body((0, zeros), Said::of(9, Cbor::Map(vec![])));
             // Key 7, must understand: 0 becomes 1. It stands behind key 6 and the kind.
             let at = body
                 .windows(4)
-                .position(|bytes| bytes == [6, 8, 7, 0])
+                .position(|bytes| bytes == [6, 9, 7, 0])
                 .unwrap();
             body[at + 3] = 1;
             body

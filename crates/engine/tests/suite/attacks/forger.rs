@@ -313,7 +313,7 @@ impl Forger {
             (4, Cbor::Array(said.seen.into_iter().map(seen).collect())),
             (5, Cbor::time(1)),
             (6, Cbor::Unsigned(said.kind)),
-            (7, Cbor::Unsigned(u64::from(said.kind < 8))),
+            (7, Cbor::Unsigned(u64::from(said.kind < 9))),
             (8, Cbor::Bytes(said.open.encode())),
         ];
         fields.extend(said.record.map(|record| (9, seal(record))));

@@ -58,6 +58,8 @@ fn a_fold_behind_the_cut_of_a_removed_device_is_not_believed_by_a_newcomer() {
         (2, none()),
         (3, none()),
         (4, Cbor::Array(forgotten.collect())),
+        (7, none()),
+        (8, none()),
     ];
     laptop.say(Said {
         fold: Some(Cbor::Map(fold).encode()),
