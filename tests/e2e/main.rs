@@ -26,5 +26,6 @@ mod remote;
 mod repair;
 mod restore;
 mod setup;
+mod storage_key;
 mod stream;
 mod terminal;

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ownkey_engine::environment::Environment;
@@ -23,6 +23,7 @@ use crate::prompt::Prompt;
 use crate::remembered::Counted;
 use crate::secrets::{self, Kind, Sources};
 use crate::signals::Interrupt;
+use crate::storage_key::StorageKey;
 use crate::ui::Ui;
 
 /// The surroundings of one run.
@@ -31,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) profile: Profile,
     /// The way to the storage, as the command line, the environment and the profile say together.
     pub(crate) storage: StorageOptions,
+    /// The key of the storage, where somebody gave one for this run alone.
+    pub(crate) storage_key: OnceLock<StorageKey>,
     /// What was asked of storages so far.
     pub(crate) counted: Counted,
     pub(crate) ui: Arc<Ui>,
@@ -47,6 +50,7 @@ impl Context {
             global,
             profile,
             storage,
+            storage_key: OnceLock::new(),
             counted: Counted::default(),
             ui,
             interrupt,
@@ -63,6 +67,7 @@ impl Context {
                 object_lock: None,
                 ..self.storage.clone()
             },
+            storage_key: OnceLock::new(),
             counted: Counted::default(),
             ui: Arc::clone(&self.ui),
             interrupt: self.interrupt.within(patience),

@@ -42,6 +42,7 @@ mod size;
 mod span;
 mod spec;
 mod stdin;
+mod storage_key;
 mod strength;
 mod ui;
 mod ways;

@@ -17,6 +17,8 @@ use crate::folders::Lookup;
 
 /// Longest secret that is read, in bytes; nobody types more, and a wrong file is noticed.
 const LIMIT: u64 = 4096;
+/// Longest text with secrets in it: a kit as a page, with its square, is some 60 KiB.
+const LIMIT_OF_TEXT: u64 = 1 << 20;
 
 /// One level's sources of one secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -169,19 +171,20 @@ fn from_value(kind: Kind, value: &OsStr) -> Result<Zeroizing<String>, Failure> {
 }
 
 fn from_file(kind: Kind, path: &Path) -> Result<Zeroizing<String>, Failure> {
-    one_line(kind, &bytes_of(kind.noun, path)?)
+    one_line(kind, &bytes_of(kind.noun, path, LIMIT)?)
 }
 
 /// A file of several lines with a secret among them.
 pub(crate) fn text_of(noun: &str, path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let bytes = bytes_of(noun, path)?;
+    let bytes = bytes_of(noun, path, LIMIT_OF_TEXT)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| Failure::usage(format!("the {noun} is not UTF-8 text")))?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-fn bytes_of(noun: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    File::open(path).and_then(read_bounded).map_err(|error| {
+fn bytes_of(noun: &str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let read = File::open(path).and_then(|file| read_bounded(file, limit));
+    read.map_err(|error| {
         let message = format!("cannot read the {noun} from {}", path.display());
         Failure::usage(message).caused_by(&error)
     })
@@ -197,10 +200,10 @@ fn from_command(kind: Kind, command: &OsStr) -> Result<Zeroizing<String>, Failur
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed("cannot be started".to_owned()).caused_by(&error))?;
-    let bytes = child
-        .stdout
-        .take()
-        .map_or_else(|| Ok(Zeroizing::default()), read_bounded);
+    let bytes = child.stdout.take().map_or_else(
+        || Ok(Zeroizing::default()),
+        |output| read_bounded(output, LIMIT),
+    );
     let status = child
         .wait()
         .map_err(|error| failed("was lost".to_owned()).caused_by(&error))?;
@@ -215,14 +218,14 @@ fn from_command(kind: Kind, command: &OsStr) -> Result<Zeroizing<String>, Failur
     one_line(kind, &bytes)
 }
 
-fn read_bounded(from: impl io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
+fn read_bounded(from: impl io::Read, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     // Reserved once, so that growing leaves no copy of the secret behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT as usize + 1));
-    from.take(LIMIT + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LIMIT {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(limit as usize + 1));
+    from.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("it is longer than {LIMIT} bytes"),
+            format!("it is longer than {limit} bytes"),
         ));
     }
     Ok(bytes)

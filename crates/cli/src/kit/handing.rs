@@ -95,6 +95,7 @@ pub(crate) fn kit_of(
         fingerprint: phrase::of(&fingerprint(&session.repository.id(), &pin)),
         recovery_key,
         kit_secret: kit_secret.map(KitSecret::to_groups),
+        storage_key: None,
         made: clock::day(session.room.environment.clock.now().seconds),
         machine: machine.to_owned(),
         version: env!("CARGO_PKG_VERSION"),

@@ -49,13 +49,13 @@ fn write_page(out: &mut String, kit: &Kit, square: Option<&str>) -> std::fmt::Re
     )?;
     writeln!(
         out,
-        "<p>Recovery key</p>\n<div class=\"key\">{}</div>",
+        "<p>Recovery key</p><div class=\"key\">{}</div>",
         escaped(&kit.recovery_key).as_str()
     )?;
     if let Some(secret) = &kit.kit_secret {
         writeln!(
             out,
-            "<p>Kit secret, needed with the password</p>\n<div class=\"key\">{}</div>",
+            "<p>Kit secret, needed with the password</p><div class=\"key\">{}</div>",
             escaped(secret).as_str()
         )?;
     }
@@ -64,18 +64,21 @@ fn write_page(out: &mut String, kit: &Kit, square: Option<&str>) -> std::fmt::Re
         "{} on {} with ownkey {}",
         kit.made, kit.machine, kit.version
     );
-    for (name, value) in [
-        ("Repository", &kit.repository),
-        ("Fingerprint", &kit.fingerprint),
-        ("Made", &made),
-    ] {
+    row(out, "Repository", &kit.repository)?;
+    if let Some(key) = &kit.storage_key {
+        row(out, "Storage key id", &key.id)?;
+        row(out, "Storage secret", &key.secret)?;
+    }
+    row(out, "Fingerprint", &kit.fingerprint)?;
+    row(out, "Made", &made)?;
+    writeln!(out, "</table>")?;
+    if kit.storage_key.is_some() {
         writeln!(
             out,
-            "<tr><td>{name}</td><td><code>{}</code></td></tr>",
-            escaped(value).as_str()
+            "<p>Storage key id and storage secret are the login of the storage: upper and lower case count. Whoever has them \
+             can fetch and delete what lies there, and reads none of it without the recovery key.</p>"
         )?;
     }
-    writeln!(out, "</table>")?;
     writeln!(
         out,
         "<p>To get everything back on an empty machine, install ownkey and type:</p>\n<pre>"
@@ -95,6 +98,15 @@ fn write_page(out: &mut String, kit: &Kit, square: Option<&str>) -> std::fmt::Re
         )?;
     }
     writeln!(out, "</body></html>")
+}
+
+/// One line of the page for one name and its value: so the page can be read back.
+fn row(out: &mut String, name: &str, value: &str) -> std::fmt::Result {
+    writeln!(
+        out,
+        "<tr><td>{name}</td><td><code>{}</code></td></tr>",
+        escaped(value).as_str()
+    )
 }
 
 fn escaped(text: &str) -> Zeroizing<String> {

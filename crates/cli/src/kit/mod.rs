@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
+use crate::storage_key::StorageKey;
 
 /// What a kit says. The secrets in it are erased when it is dropped.
 pub(crate) struct Kit {
@@ -33,6 +34,8 @@ pub(crate) struct Kit {
     pub(crate) recovery_key: Zeroizing<String>,
     /// What the password needs beside it, if the repository was made so.
     pub(crate) kit_secret: Option<Zeroizing<String>>,
+    /// The key of the storage, if the owner wants it there.
+    pub(crate) storage_key: Option<StorageKey>,
     /// The day it was made.
     pub(crate) made: String,
     /// The machine that made it.
@@ -105,6 +108,7 @@ pub(crate) fn sample() -> Kit {
         fingerprint: "robust erupt end cluster fantasy plate armor hybrid".to_owned(),
         recovery_key: Zeroizing::new("ABCD-EFGH-JKMN-PQRS-TVWX-YZ01-2345".to_owned()),
         kit_secret: None,
+        storage_key: None,
         made: "2026-11-21".to_owned(),
         machine: "laptop<script>".to_owned(),
         version: "0.1.0",

@@ -1,7 +1,7 @@
 //! The kit in one square, so that nothing has to be typed.
 //!
 //! Its text is lines of `key value`: `ownkey-kit 1`, then `repo`, `words` (the fingerprint), `key`, and
-//! `secret` if there is one.
+//! `secret` if there is one, `storage-key-id` and `storage-secret` if they are wanted.
 
 use qrcode::render::svg;
 use qrcode::{EcLevel, QrCode};
@@ -19,6 +19,10 @@ pub(crate) fn contents(kit: &Kit) -> Zeroizing<String> {
     ];
     if let Some(secret) = &kit.kit_secret {
         lines.push(format!("secret {}", secret.as_str()));
+    }
+    if let Some(key) = &kit.storage_key {
+        lines.push(format!("storage-key-id {}", key.id));
+        lines.push(format!("storage-secret {}", key.secret.as_str()));
     }
     let joined = Zeroizing::new(lines.join("\n"));
     for line in lines {

@@ -26,6 +26,10 @@ fn write_text(out: &mut String, kit: &Kit) -> std::fmt::Result {
         writeln!(out, "kit secret:     {}", secret.as_str())?;
     }
     writeln!(out, "repository:     {}", kit.repository)?;
+    if let Some(key) = &kit.storage_key {
+        writeln!(out, "storage key id: {}", key.id)?;
+        writeln!(out, "storage secret: {}", key.secret.as_str())?;
+    }
     writeln!(out, "fingerprint:    {}", kit.fingerprint)?;
     writeln!(
         out,
@@ -43,7 +47,15 @@ fn write_text(out: &mut String, kit: &Kit) -> std::fmt::Result {
         out,
         "\nIt asks for what is above. Upper or lower case, spaces and hyphens do not matter, and"
     )?;
-    writeln!(out, "one wrong character of the recovery key is put right.")
+    writeln!(out, "one wrong character of the recovery key is put right.")?;
+    if kit.storage_key.is_some() {
+        writeln!(
+            out,
+            "\nThe storage key and secret are the login of the storage: upper and lower case count. Whoever has\n\
+             them can fetch and delete what lies there, and reads none of it without the recovery key."
+        )?;
+    }
+    Ok(())
 }
 
 /// The commands that bring everything back.

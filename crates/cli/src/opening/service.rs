@@ -71,7 +71,7 @@ impl Way {
                     path.display()
                 )));
             }
-            RepositoryUrl::S3(url) => s3(options, url, &rates)?,
+            RepositoryUrl::S3(url) => s3(cx, url, &rates)?,
             RepositoryUrl::Sftp(url) => sftp(options, url)?,
             RepositoryUrl::Webdav(url) => {
                 let (site, web) = site(cx, url, ("webdav", WEBDAV_PASSWORD), &rates)?;
@@ -189,9 +189,29 @@ impl Bucket {
     }
 }
 
-fn s3(options: &StorageOptions, url: &S3Url, rates: &Rates) -> Result<Target, Failure> {
+fn s3(cx: &Context, url: &S3Url, rates: &Rates) -> Result<Target, Failure> {
+    let options = &cx.storage;
     let place = url.place(cleartext(options))?;
     let server = url.server()?;
+    let credentials = match cx.storage_key.get() {
+        Some(key) => S3Credentials::Keys {
+            access_key: key.id.clone(),
+            secret_key: key.secret.to_string(),
+            session_token: None,
+        },
+        None => searched(options),
+    };
+    Ok(Target::S3(Bucket {
+        place,
+        credentials,
+        class: options.s3_storage_class.clone(),
+        lock: options.object_lock,
+        web: Web::to(options, &server, rates)?,
+    }))
+}
+
+/// Wherever Amazon's own tools look.
+fn searched(options: &StorageOptions) -> S3Credentials {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with("AWS_"));
@@ -204,13 +224,7 @@ fn s3(options: &StorageOptions, url: &S3Url, rates: &Rates) -> Result<Target, Fa
             false => InstanceMetadata::Ignored,
         },
     };
-    Ok(Target::S3(Bucket {
-        place,
-        credentials: S3Credentials::Search(Box::new(search)),
-        class: options.s3_storage_class.clone(),
-        lock: options.object_lock,
-        web: Web::to(options, &server, rates)?,
-    }))
+    S3Credentials::Search(Box::new(search))
 }
 
 /// How fast bytes may move.

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::device::{standing, thrown_out};
 use super::restore::told;
+use crate::args;
 use crate::clock;
 use crate::context::{Context, host_name};
 use crate::exit::Class;
@@ -31,6 +32,7 @@ use crate::prompt::Prompt;
 use crate::secrets::{self, RECOVERY_KEY};
 use crate::session::{Session, unreadable};
 use crate::spec::short_id;
+use crate::storage_key::StorageKey;
 use crate::ui::progress::{Progress, Work};
 use before::Predecessor;
 
@@ -151,6 +153,7 @@ impl Recovery<'_> {
             kit.fingerprint = Some(kit::fingerprint(words)?);
         }
         let place = self.place(kit.repository.take())?;
+        self.log_in(&place, kit.storage_key.take())?;
         let held = match self.args.contacts {
             true => {
                 let gathering = Gathering::begin(self.cx, &place)?;
@@ -197,6 +200,34 @@ impl Recovery<'_> {
         let here = std::env::current_dir().ok();
         self.cx
             .read_place(&OsString::from(written), here.as_deref())
+    }
+
+    /// Takes the storage's key from the kit, or has it typed, unless this machine has one.
+    fn log_in(&self, place: &RepositoryUrl, on_kit: Option<StorageKey>) -> Result<(), Failure> {
+        let (cx, environment) = (self.cx, args::environment());
+        if !matches!(place, RepositoryUrl::S3(_)) || StorageKey::is_told(environment) {
+            return Ok(());
+        }
+        let key = match (on_kit, &self.prompt) {
+            (Some(key), _) => {
+                cx.ui
+                    .remark("the storage's key is taken from the kit, for this run")?;
+                Some(key)
+            }
+            (None, Some(prompt)) if !self.has_own_key() => StorageKey::ask(prompt)?,
+            (None, _) => None,
+        };
+        if let Some(key) = key {
+            // Nobody has given another one: there is one kit.
+            let _ = cx.storage_key.set(key);
+        }
+        Ok(())
+    }
+
+    /// Whether there is a place of this machine where the storage's client looks for keys.
+    fn has_own_key(&self) -> bool {
+        let in_home = std::env::home_dir().is_some_and(|home| home.join(".aws").is_dir());
+        self.cx.storage.s3_instance_credentials || in_home
     }
 
     fn key(&self, on_kit: Option<Zeroizing<String>>) -> Result<RecoveryKey, Failure> {
@@ -306,6 +337,11 @@ impl Recovery<'_> {
             "{name} is a device now: ownkey backup and ownkey restore need {} here",
             guard::needed(wish.guard.kind())
         ))?;
+        if cx.storage_key.get().is_some() {
+            cx.ui.note(
+                "the storage's key was used for this run and is kept nowhere: backups need it in ~/.aws/credentials or the environment",
+            );
+        }
         cx.ui.json(
             "device_enrolled",
             json!({ "id": device.to_string(), "name": name, "guard": guard::word(wish.guard.kind()) }),
