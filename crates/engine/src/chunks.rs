@@ -39,6 +39,21 @@ pub(crate) struct Chunks {
     memory: Memory,
     openers: Mutex<HashMap<u32, Arc<PackOpener>>>,
     frames: Mutex<FrameCache>,
+    later: Mutex<Later>,
+}
+
+/// The chunks where they lie by now; none if nobody has said anything since.
+pub(crate) type AsOfNow = Box<dyn FnOnce() -> Result<Option<Chunks>> + Send>;
+
+/// What is known of the chunks once some were not where they should be: a prune may have moved them since the logs were
+/// read.
+enum Later {
+    /// Nobody has asked.
+    Unasked(AsOfNow),
+    /// Where they are.
+    Known(Arc<Chunks>),
+    /// Nobody can tell.
+    Unknown,
 }
 
 impl Chunks {
@@ -50,6 +65,15 @@ impl Chunks {
             memory,
             openers: Mutex::default(),
             frames: Mutex::default(),
+            later: Mutex::new(Later::Unknown),
+        }
+    }
+
+    /// The same; chunks that are not where they were are looked for where they are by then.
+    pub(crate) fn or_as_of(self, now: AsOfNow) -> Self {
+        Self {
+            later: Mutex::new(Later::Unasked(now)),
+            ..self
         }
     }
 
@@ -64,6 +88,29 @@ impl Chunks {
 
     /// The plaintext of a chunk, by its place in a decoded frame.
     pub(crate) fn read(&self, id: &ChunkId, kind: ChunkType) -> Result<(Arc<Frame>, usize)> {
+        match self.read_here(id, kind) {
+            Err(error) if is_damage(&error) => match self.later()? {
+                Some(later) => later.read(id, kind),
+                None => Err(error),
+            },
+            read => read,
+        }
+    }
+
+    fn later(&self) -> Result<Option<Arc<Self>>> {
+        // Whoever else needs it waits for the one who asks.
+        let mut later = lock(&self.later);
+        *later = match std::mem::replace(&mut *later, Later::Unknown) {
+            Later::Unasked(ask) => ask()?.map_or(Later::Unknown, |now| Later::Known(Arc::new(now))),
+            known => known,
+        };
+        Ok(match &*later {
+            Later::Known(chunks) => Some(Arc::clone(chunks)),
+            _ => None,
+        })
+    }
+
+    fn read_here(&self, id: &ChunkId, kind: ChunkType) -> Result<(Arc<Frame>, usize)> {
         let Some(found) = self.index.find(id, kind)? else {
             let what = format!("chunk {id}: no index segment names it, so it");
             return Err(Error::Damage { what });

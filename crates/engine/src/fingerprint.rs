@@ -167,7 +167,7 @@ fn search(
         }
     }
     for member in repository.roster.members() {
-        let log = repository.log_reader().reread(member)?;
+        let log = repository.log_reader().reread(member, &|_| true)?;
         if let Some(entry) = log.entries(member.id).find(&mut is_it) {
             return Ok(Some(entry));
         }

@@ -6,8 +6,10 @@
 use std::collections::BTreeSet;
 
 use ownkey_crypto::{DeviceId, ObjectHash};
+use ownkey_storage::ObjectName;
 
 use crate::format::entry::{EntryRef, Event, Fold, Listed, LogPosition, PackName, Recorded};
+use crate::format::layout;
 use crate::format::record::SnapshotRecord;
 
 /// What one log adds up to.
@@ -60,9 +62,31 @@ impl LogState {
                     .retain(|segment| !spared.segments.contains(segment));
             }
         }
+        self.drop_empty_condemns();
+    }
+
+    fn drop_empty_condemns(&mut self) {
         self.fold
             .condemns
             .retain(|(_, listed)| !listed.packs.is_empty() || !listed.segments.is_empty());
+    }
+
+    /// Leaves index segments out of the next fold, so that it does not carry them for ever.
+    pub(crate) fn let_go_of_segments(&mut self, is_over: &dyn Fn(&ObjectHash) -> bool) {
+        self.fold.segments.retain(|segment| !is_over(segment));
+    }
+
+    /// The same with what Condemns say.
+    pub(crate) fn let_go_of_condemned(
+        &mut self,
+        is_pack_over: &dyn Fn(&PackName) -> bool,
+        is_segment_over: &dyn Fn(&ObjectHash) -> bool,
+    ) {
+        for (_, listed) in &mut self.fold.condemns {
+            listed.packs.retain(|pack| !is_pack_over(pack));
+            listed.segments.retain(|segment| !is_segment_over(segment));
+        }
+        self.drop_empty_condemns();
     }
 
     /// All of it, to go on from here another time.
@@ -125,6 +149,36 @@ impl LogState {
         fold.previous = previous;
         fold
     }
+}
+
+/// Whether a fold says what the entries before it add up to. It may leave out what is gone: index segments, and what
+/// Condemns say of packs and segments.
+pub(crate) fn is_true_fold(
+    fold: &Fold,
+    of_entries: &Fold,
+    is_gone: &dyn Fn(&ObjectName) -> bool,
+) -> bool {
+    let mut expected = of_entries.clone();
+    let kept: BTreeSet<&ObjectHash> = fold.segments.iter().collect();
+    let stays =
+        |segment: &ObjectHash| kept.contains(segment) || !is_gone(&layout::segment(segment));
+    expected.segments.retain(stays);
+    for (seq, listed) in &mut expected.condemns {
+        let carried = fold.condemns.iter().find(|(other, _)| other == seq);
+        let carried = carried
+            .map(|(_, listed)| listed.clone())
+            .unwrap_or_default();
+        listed
+            .packs
+            .retain(|pack| carried.packs.contains(pack) || !is_gone(&layout::pack(pack)));
+        listed.segments.retain(|segment| {
+            carried.segments.contains(segment) || !is_gone(&layout::segment(segment))
+        });
+    }
+    expected
+        .condemns
+        .retain(|(_, listed)| *listed != Listed::default());
+    *fold == expected
 }
 
 /// Everything that some standing Condemn names: nobody may rely on it.

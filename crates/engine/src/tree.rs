@@ -13,6 +13,7 @@ use crate::format::node::{Extent, Extents, Node, NodeKind, Stream};
 use crate::format::stream::ids_from_bytes;
 use crate::format::tree::{NodeReader, extents_fit, extents_from_bytes};
 use crate::index::Index;
+use crate::monitor::Silent;
 use crate::repository::Repository;
 
 /// Directories nest at most this deep (docs/format.md §11); deeper ones are not ours.
@@ -50,8 +51,9 @@ impl Browser {
         if !repository.may_read() {
             return Err(Error::NotAllowed("read"));
         }
-        let index = Index::load(repository, &known_damage(repository)?)?;
-        Ok(Self::over(repository, Arc::new(index)))
+        Ok(Self {
+            chunks: as_of_now(repository.again())?,
+        })
     }
 
     /// The same with the index as the storage shows it, whatever this machine has of it.
@@ -201,6 +203,19 @@ impl Browser {
         }
         Ok(found)
     }
+}
+
+/// Where the chunks of a repository are, and where they will be looked for if a prune moves them meanwhile.
+fn as_of_now(mut repository: Repository) -> Result<Chunks> {
+    let index = Index::load(&repository, &known_damage(&repository)?)?;
+    let chunks = Browser::over(&repository, Arc::new(index)).chunks;
+    if repository.earlier().is_some() {
+        return Ok(chunks);
+    }
+    Ok(chunks.or_as_of(Box::new(move || {
+        let is_news = repository.has_news(&Silent)?;
+        is_news.then(|| as_of_now(repository)).transpose()
+    })))
 }
 
 /// The nodes of one directory.

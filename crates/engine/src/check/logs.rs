@@ -1,9 +1,9 @@
 //! The logs from their first entries, and the keys of everybody who stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use ownkey_crypto::{DeviceId, object_hash};
-use ownkey_storage::ObjectMeta;
+use ownkey_storage::{ObjectMeta, ObjectName};
 
 use super::Check;
 use super::report::Finding;
@@ -17,9 +17,11 @@ impl Check<'_> {
     pub(super) fn logs(&mut self, listed: &[ObjectMeta]) -> Result<()> {
         let repository = self.repository;
         let mut logs = BTreeMap::new();
+        let there: HashSet<&ObjectName> = listed.iter().map(|object| &object.name).collect();
+        let is_gone = |name: &ObjectName| !there.contains(name);
         for member in repository.roster.members() {
             self.go_on()?;
-            match repository.log_reader().reread(member) {
+            match repository.log_reader().reread(member, &is_gone) {
                 Ok(log) => drop(logs.insert(member.id, log)),
                 Err(error) => self.finding(Finding::of(error)?),
             }

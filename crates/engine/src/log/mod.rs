@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 
 use ownkey_crypto::{Capabilities, DeviceId, ObjectHash};
 
-use crate::format::entry::{EntryRef, LogPosition, Recorded};
+use crate::format::entry::{EntryRef, LogPosition, PackName, Recorded};
 use crate::log_state::{Condemned, LogState};
 use crate::roster::Roster;
 
@@ -171,6 +171,27 @@ impl Logs {
                 .iter()
                 .map(move |hash| (*device, *hash))
         })
+    }
+
+    /// Leaves out of what one log adds up to what is condemned and gone; the Condemn of a segment only when no log
+    /// names that any more.
+    pub(crate) fn let_go(
+        &mut self,
+        device: &DeviceId,
+        is_pack_gone: &dyn Fn(&PackName) -> bool,
+        is_segment_gone: &dyn Fn(&ObjectHash) -> bool,
+    ) {
+        let condemned = self.condemned().segments;
+        let is_over =
+            |segment: &ObjectHash| condemned.contains(segment) && is_segment_gone(segment);
+        if let Some(log) = self.logs.get_mut(device) {
+            log.state.let_go_of_segments(&is_over);
+        }
+        let named: BTreeSet<ObjectHash> = self.segments().map(|(_, segment)| segment).collect();
+        let is_over = |segment: &ObjectHash| !named.contains(segment) && is_segment_gone(segment);
+        if let Some(log) = self.logs.get_mut(device) {
+            log.state.let_go_of_condemned(is_pack_gone, &is_over);
+        }
     }
 
     /// Everything that some standing Condemn names.

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use ownkey_crypto::{Capabilities, DeviceId, ObjectHash};
+use ownkey_storage::ObjectName;
 
 use super::DeviceLog;
 use super::read::LogReader;
 use crate::error::Result;
 use crate::format::entry::{EntryRef, LogPosition, RosterPosition};
+use crate::log_state::is_true_fold;
 use crate::roster::Member;
 
 /// A log as its entries from the first one say it is.
@@ -46,18 +48,22 @@ impl Reread {
 }
 
 impl LogReader<'_> {
-    /// Reads a log from entry 0 and recomputes every fold on the way.
-    pub(crate) fn reread(self, member: &Member) -> Result<Reread> {
+    /// Reads a log from entry 0 and recomputes every fold on the way. One may leave out what `is_gone`.
+    pub(crate) fn reread(
+        self,
+        member: &Member,
+        is_gone: &dyn Fn(&ObjectName) -> bool,
+    ) -> Result<Reread> {
         let mut reread = Reread::default();
         // What a device without this right says has no effect, so its folds say nothing either.
         let folds = member.capabilities.contain(Capabilities::WRITE);
         while let Some(entry) = self.next(member, &reread.log)? {
             let seq = entry.at.seq;
-            if folds
-                && let Some(fold) = self.fold(&entry.entry, seq)?
-                && fold != reread.log.state.fold(member.id, reread.log.last_fold)
-            {
-                reread.wrong_folds.push(seq);
+            if folds && let Some(fold) = self.fold(&entry.entry, seq)? {
+                let of_entries = reread.log.state.fold(member.id, reread.log.last_fold);
+                if !is_true_fold(&fold, &of_entries, is_gone) {
+                    reread.wrong_folds.push(seq);
+                }
             }
             self.take(&mut reread.log, &entry)?;
             reread.seen.extend(entry.entry.seen.iter().copied());

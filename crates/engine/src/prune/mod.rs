@@ -120,6 +120,7 @@ pub fn run(
         prune.empty(&batch)?;
     }
     prune.renew_segments()?;
+    prune.let_go()?;
     prune.report.stored = prune.session.stored_bytes();
     Ok(prune.report)
 }

@@ -161,6 +161,22 @@ impl Prune<'_> {
         })
     }
 
+    /// Lets this device's next fold leave out what it condemned and what is gone by now, unless a segment that stands
+    /// still leads there: whoever began at that fold would rely on it.
+    pub(super) fn let_go(&mut self) -> Result<()> {
+        let index = load(self.session.repository(), &[])?;
+        let mut located = HashSet::new();
+        for leading in index.segments() {
+            if leading.trust != Trust::Condemned {
+                located.extend(packs_of(&index, &leading)?.map(|pack| pack.name));
+            }
+        }
+        let shelf = &self.shelf;
+        let is_pack_gone = |pack: &PackName| !shelf.has(pack) && !located.contains(pack);
+        let is_segment_gone = |segment: &ObjectHash| !shelf.segments.contains_key(segment);
+        self.session.let_go(&is_pack_gone, &is_segment_gone)
+    }
+
     /// Segments that lead to what is gone, or that somebody condemned and left; and small ones, if there
     /// are many. Of a device whose word nobody checks, only those that lead to nothing any more.
     fn old_segments(&self) -> Result<Vec<Leading>> {

@@ -20,11 +20,12 @@ use crate::compress::Compression;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::format::cbor;
-use crate::format::entry::{EntryRef, LogPosition};
+use crate::format::entry::{EntryRef, LogPosition, PackName};
 use crate::format::record::SnapshotRecord;
 use crate::io::Io;
 use crate::keyring::Keyring;
 use crate::log::{Appender, Draft, KnownLogs, LogReader, Logs, Next};
+use crate::log_state::Condemned;
 use crate::monitor::Monitor;
 use crate::roster::Roster;
 use crate::roster::load::{self, Shown};
@@ -193,6 +194,11 @@ impl Repository {
         pins.flat_map(|(_, snapshots)| snapshots).copied().collect()
     }
 
+    /// Everything that some standing Condemn names: nobody relies on it, and most of it is gone.
+    pub fn condemned(&self) -> Condemned {
+        self.logs.condemned()
+    }
+
     /// What an interrupted backup of this device left behind: browsable, not yet a snapshot.
     pub fn unfinished(&self) -> Option<Snapshot> {
         let left = self.logs.of(&self.me)?.state.checkpoint()?;
@@ -296,7 +302,7 @@ impl Repository {
     }
 
     /// Reads the roster and every log but the own one once more.
-    pub(crate) fn look_again(&mut self, monitor: &dyn Monitor) -> Result<()> {
+    pub(crate) fn look_around(&mut self, monitor: &dyn Monitor) -> Result<()> {
         self.look(&self.io.clone(), monitor)
     }
 
@@ -316,9 +322,33 @@ impl Repository {
         self.remember()
     }
 
-    /// Reads the roster and every log but the own one once more.
-    pub(crate) fn look_around(&mut self, monitor: &dyn Monitor) -> Result<()> {
-        self.look(&self.io.clone(), monitor)
+    /// The same once more, to go on with what is known now while this one is used.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            environment: self.environment.clone(),
+            io: self.io.clone(),
+            keys: Arc::clone(&self.keys),
+            roster: self.roster.clone(),
+            shown: self.shown.clone(),
+            logs: self.logs.clone(),
+            state: self.state.clone(),
+            state_key: Arc::clone(&self.state_key),
+            remembered: self.remembered.clone(),
+            ..*self
+        }
+    }
+
+    /// Reads what everybody has said since. Whether there is anything.
+    pub(crate) fn has_news(&mut self, monitor: &dyn Monitor) -> Result<bool> {
+        let before = self.tips();
+        self.look_around(monitor)?;
+        self.logs.refresh_own(LogReader {
+            io: &self.io,
+            keys: &self.keys,
+            roster: &self.roster,
+        })?;
+        self.remember()?;
+        Ok(self.tips() != before)
     }
 
     /// Reads what another run on this machine has stored since this repository was opened, if one has.
@@ -334,7 +364,7 @@ impl Repository {
             keys: &self.keys,
             roster: &self.roster,
         })?;
-        self.look_again(monitor)
+        self.look_around(monitor)
     }
 
     /// Reads what every log has grown by.
@@ -352,6 +382,17 @@ impl Repository {
     pub(crate) fn reread_roster(&mut self, monitor: &dyn Monitor) -> Result<()> {
         self.look_at_roster(&self.io.clone(), monitor)?;
         self.remember()
+    }
+
+    /// Lets the own log's next fold leave out what is gone, and what no segment that stands leads to.
+    pub(crate) fn let_go(
+        &mut self,
+        is_pack_gone: &dyn Fn(&PackName) -> bool,
+        is_segment_gone: &dyn Fn(&ObjectHash) -> bool,
+    ) -> Result<()> {
+        let me = self.me;
+        self.logs.let_go(&me, is_pack_gone, is_segment_gone);
+        self.keep_logs()
     }
 
     /// Notes that the packs were listed after the logs were read.

@@ -25,6 +25,7 @@ use device_key::Guarded;
 pub(crate) use tips::Tips;
 
 /// The state folder of one repository as seen at one location.
+#[derive(Clone)]
 pub(crate) struct State {
     repo: RepoId,
     folder: PathBuf,

@@ -9,6 +9,7 @@ use ownkey_engine::access;
 use ownkey_engine::check::{self, ReadData};
 use ownkey_engine::monitor::Silent;
 use ownkey_engine::prune::{self, Options, Renew, Report, Unused};
+use ownkey_engine::repository::Repository;
 use ownkey_engine::restore::{self, RestoreOptions};
 use ownkey_engine::tree::Browser;
 use ownkey_engine::{Class, Result};
@@ -132,15 +133,24 @@ impl House {
 
     fn assert_restores(&self, id: &ObjectHash, expected: &Path) {
         let repository = self.world.open(&self.storage).unwrap();
-        let snapshot = repository.find_snapshot(&id.to_string()).unwrap();
         let browser = Browser::new(&repository).unwrap();
+        self.assert_restores_with((&repository, &browser), id, expected);
+    }
+
+    fn assert_restores_with(
+        &self,
+        (repository, browser): (&Repository, &Browser),
+        id: &ObjectHash,
+        expected: &Path,
+    ) {
+        let snapshot = repository.find_snapshot(&id.to_string()).unwrap();
         let target = tempfile::tempdir_in(fast_folder()).unwrap();
         let options = RestoreOptions {
             subpath: Some(self.source.clone()),
             ..RestoreOptions::into_folder(target.path())
         };
         let heard = Heard::default();
-        restore::run(&repository, &browser, &snapshot, &options, &heard).unwrap();
+        restore::run(repository, browser, &snapshot, &options, &heard).unwrap();
         assert_eq!(*heard.problems.lock().unwrap(), []);
         let differences = tree::compare(expected, target.path());
         let real: Vec<_> = differences
@@ -366,4 +376,59 @@ fn storing_anew_under_present_keys_can_die_at_any_change_and_goes_on_where_it_wa
             assert_eq!(left, [2].into(), "{at} {moment:?}");
         }
     }
+}
+
+#[test]
+fn a_reader_that_began_before_a_prune_finds_what_was_moved_meanwhile() {
+    let mut house = three_states(1_209);
+    house.forget(0);
+    let repository = house.world.open(&house.storage).unwrap();
+    let browser = Browser::new(&repository).unwrap();
+    for _ in 0..2 {
+        let report = house.prune(&THOROUGH).unwrap();
+        assert!(report.deleted.objects > 0);
+        for (id, tree) in &house.kept {
+            house.assert_restores_with((&repository, &browser), id, tree.path());
+        }
+        // What it learned is out of date once more.
+        house.forget(0);
+    }
+}
+
+#[test]
+fn folds_leave_out_what_is_gone_and_a_newcomer_that_begins_at_one_goes_on() {
+    let mut house = House::new(1_210);
+    let mut entries = 0;
+    for state in 0..16 {
+        house.fill_a_little(state);
+        house.backup();
+        if house.kept.len() > 2 {
+            house.forget(0);
+            house.prune(&THOROUGH).unwrap();
+        }
+        entries = names_under(&house.storage, "log/").len();
+    }
+    assert!(entries > 80, "{entries}");
+    house.assert_whole();
+    std::fs::remove_dir_all(&house.world.environment.cache).unwrap();
+    house.assert_whole();
+    // Without any memory of the logs: its own fold is where this machine begins.
+    let states = house.world.environment.state.join("repositories");
+    for repository in std::fs::read_dir(&states).unwrap() {
+        std::fs::remove_dir_all(repository.unwrap().path().join("locations")).unwrap();
+    }
+    let repository = house.world.open(&house.storage).unwrap();
+    let condemned = repository.condemned();
+    assert!(
+        condemned.packs.len() < 12,
+        "{} packs are still condemned, of all that ever were",
+        condemned.packs.len()
+    );
+    drop(repository);
+    house.fill_a_little(20);
+    house.backup();
+    house.assert_whole();
+    house.forget(0);
+    house.prune(&THOROUGH).unwrap();
+    house.assert_whole();
 }

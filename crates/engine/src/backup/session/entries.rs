@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use ownkey_crypto::ObjectHash;
+
 use super::Session;
 use crate::error::Result;
 use crate::format::entry::{Event, LogPosition, PackName};
@@ -22,7 +24,16 @@ impl Session<'_> {
 
     /// Reads what everybody has said since.
     pub(crate) fn look(&mut self) -> Result<()> {
-        self.repository.look_again(self.monitor)
+        self.repository.look_around(self.monitor)
+    }
+
+    /// Lets the next fold leave out what is gone.
+    pub(crate) fn let_go(
+        &mut self,
+        is_pack_gone: &dyn Fn(&PackName) -> bool,
+        is_segment_gone: &dyn Fn(&ObjectHash) -> bool,
+    ) -> Result<()> {
+        self.repository.let_go(is_pack_gone, is_segment_gone)
     }
 
     /// Puts an entry, and looks.
