@@ -11,6 +11,7 @@ mod contacts;
 mod copy;
 mod credentials;
 mod dump;
+mod forget;
 mod guard;
 mod help;
 mod home;

@@ -113,6 +113,9 @@ fn hints(error: &Error, class: Class) -> Vec<&'static str> {
         (Error::NoSnapshot(_) | Error::AmbiguousSnapshot { .. }, _) => {
             vec!["`ownkey snapshots` lists them; `latest` and `latest~1` are names too"]
         }
+        (Error::Pinned(_), _) => {
+            vec!["`ownkey unpin SNAPSHOT` first; `ownkey snapshots` shows what is pinned"]
+        }
         (Error::NoPath(_), _) => vec!["`ownkey ls SNAPSHOT` lists what is in it"],
         (Error::StateTampered(_), _) => vec![
             "this machine's memory of the repository cannot be trusted; ask who had access to its state folder",

@@ -35,6 +35,7 @@ mod prompt;
 mod read_back;
 mod relay;
 mod remembered;
+mod retention;
 mod secrets;
 mod session;
 mod signals;

@@ -9,6 +9,9 @@
 //!
 //! [profile.default.storage]
 //! limit-upload = "2M"
+//!
+//! [profile.default.retention]
+//! keep-daily = 7
 //! ```
 //!
 //! The command line stands over the environment, the environment over the profile. A key that is
@@ -26,6 +29,7 @@ use crate::failure::Failure;
 use crate::folders::SettingsFile;
 use crate::habits::Habits;
 use crate::options::StorageOptions;
+use crate::retention::Retention;
 
 /// What `config.toml` says about one repository.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -56,6 +60,9 @@ pub(crate) struct Profile {
     /// The way to the storage, under the names of the options.
     #[serde(default)]
     pub(crate) storage: StorageOptions,
+    /// Which snapshots `forget` keeps, under the names of its options.
+    #[serde(default)]
+    pub(crate) retention: Retention,
     /// What of it backups carry along.
     #[serde(skip)]
     pub(crate) habits: Option<Habits>,

@@ -11,6 +11,7 @@ mod diff;
 mod dump;
 mod find;
 mod fingerprint;
+mod forget;
 mod grammar;
 mod help;
 mod init;
@@ -18,6 +19,7 @@ mod key;
 mod ls;
 mod man;
 mod mirror;
+mod pin;
 mod prune;
 mod recover;
 mod recovery;
@@ -75,6 +77,12 @@ pub(crate) enum Command {
     Restore(restore::RestoreArgs),
     /// Write a file, or a folder as an archive, to standard output
     Dump(dump::DumpArgs),
+    /// Take snapshots out of the list, by name or by a policy
+    Forget(forget::ForgetArgs),
+    /// Keep snapshots from being forgotten
+    Pin(pin::PinArgs),
+    /// Let pinned snapshots be forgotten again
+    Unpin(pin::PinArgs),
     /// Give back the space of what no snapshot needs any more
     Prune(prune::PruneArgs),
     /// Find out whether everything is there and right
@@ -128,7 +136,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
         "Look at what is there",
         &["snapshots", "ls", "find", "diff", "stats"],
     ),
-    ("Keep it tidy", &["prune"]),
+    ("Keep it tidy", &["forget", "pin", "unpin", "prune"]),
     (
         "Trust, but check",
         &["check", "repair", "fingerprint", "witness", "storage"],
@@ -185,6 +193,9 @@ fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
         Command::Dump(args) => dump::run(cx, args),
         Command::Find(args) => find::run(cx, args),
         Command::Fingerprint(args) => fingerprint::run(cx, args),
+        Command::Forget(args) => forget::run(cx, args),
+        Command::Pin(args) => pin::run(cx, args),
+        Command::Unpin(args) => pin::undo(cx, args),
         Command::Stats(args) => stats::run(cx, args),
         Command::Ls(args) => ls::run(cx, args),
         Command::Recover(args) => recover::run(cx, args),

@@ -33,6 +33,20 @@ pub(crate) struct Limits {
     max_repack_size: Option<u64>,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        let Options {
+            max_unused,
+            max_moved,
+            ..
+        } = Options::default();
+        Self {
+            max_unused,
+            max_repack_size: max_moved,
+        }
+    }
+}
+
 fn unused(written: &str) -> Result<Unused, String> {
     if written == "unlimited" {
         return Ok(Unused::Any);

@@ -56,9 +56,17 @@ pub(crate) fn run(cx: &Context, args: &SnapshotsArgs) -> Result<Class, Failure> 
         ("tags", Align::Left),
         ("paths", Align::Left),
     ]);
+    let pinned = session.repository.pinned();
     for snapshot in &snapshots {
-        cx.ui.json("snapshot", described(snapshot))?;
-        table.row(row(snapshot));
+        let is_pinned = pinned.contains(&snapshot.entry());
+        let mut told = described(snapshot);
+        told["pinned"] = is_pinned.into();
+        cx.ui.json("snapshot", told)?;
+        let mut row = row(snapshot);
+        if is_pinned && let Some(last) = row.last_mut() {
+            last.push_str(" (pinned)");
+        }
+        table.row(row);
     }
     if snapshots.is_empty() && !session.repository.may_read() {
         cx.ui.line(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::believed::{Maker, Placed};
-use super::verdict::Verdict;
+use super::verdict::{Reason, Verdict};
 use crate::copy::CopiedFrom;
 
 /// What the snapshots of one group have in common.
@@ -47,9 +47,11 @@ pub struct Group {
 }
 
 impl Group {
-    /// Whether none of it would be left.
+    /// Whether the policy itself keeps none of it: a tag that nobody has, say. What stays for other reasons, like
+    /// a pin, does not make that right.
     pub fn would_be_empty(&self) -> bool {
-        !self.verdicts.iter().any(Verdict::stays)
+        let chosen = |verdict: &Verdict| verdict.reasons.iter().any(Reason::is_of_policy);
+        !self.verdicts.iter().all(Verdict::stays) && !self.verdicts.iter().any(chosen)
     }
 }
 

@@ -160,7 +160,8 @@ fn pins_and_tags_keep_what_no_count_keeps_and_a_tag_that_nobody_has_keeps_nothin
     let placed = place(snapshots, now());
     let groups = tagged("tacks").plan(placed, &By::USUAL.into(), &pinned, &TimeZone::UTC);
     assert_eq!(groups[0].verdicts[1].reasons, [Reason::Pinned]);
-    assert!(!groups[0].would_be_empty());
+    assert!(groups[0].would_be_empty(), "nothing was chosen to stay");
+    assert!(plan(&newest([(Every::Snapshot, 1)]), Vec::new()).is_empty());
 }
 
 #[test]

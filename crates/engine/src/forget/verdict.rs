@@ -70,6 +70,12 @@ pub enum Reason {
     Within(Every, Length),
 }
 
+impl Reason {
+    pub(super) fn is_of_policy(&self) -> bool {
+        !matches!(self, Self::Pinned | Self::Ahead)
+    }
+}
+
 /// A snapshot and why it stays; without a reason it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {

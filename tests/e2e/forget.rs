@@ -1,0 +1,178 @@
+//! `ownkey forget`, `pin` and `unpin`
+
+use crate::home::Home;
+
+/// A user with so many snapshots; the first one has a tag.
+fn with_snapshots(count: usize) -> Home {
+    let home = Home::with_repository();
+    home.make_source();
+    for nth in 0..count {
+        let text = format!("written {nth} times\n");
+        std::fs::write(home.path("src/notes.txt"), text).expect("a file");
+        let tag: &[&str] = if nth == 0 { &["--tag", "tax"] } else { &[] };
+        let source = home.text("src");
+        home.run(&[&["backup", &source], tag].concat()).ok();
+    }
+    home
+}
+
+fn ids(home: &Home) -> Vec<String> {
+    let listed = home.run(&["snapshots", "--json"]).ok().json();
+    let id = |line: &serde_json::Value| line["id"].as_str().expect("an id").to_owned();
+    listed.iter().map(id).collect()
+}
+
+#[test]
+fn a_policy_says_of_each_snapshot_why_it_stays_and_a_dry_run_forgets_nothing() {
+    let home = with_snapshots(4);
+    let before = ids(&home);
+    let policy = [
+        "forget",
+        "--keep-last",
+        "2",
+        "--keep-tag",
+        "tax",
+        "--keep-weekly",
+        "1",
+    ];
+    let shown = home
+        .run(&[&policy[..], &["--dry-run"]].concat())
+        .ok()
+        .well_said();
+    for words in [
+        "last, weekly",
+        "tagged tax",
+        "goes",
+        "would forget 1 snapshot; 3 of",
+    ] {
+        assert!(shown.out.contains(words), "{words}: {}", shown.out);
+    }
+    assert!(shown.out.contains(&home.text("src")), "{}", shown.out);
+    assert_eq!(ids(&home), before);
+
+    let done = home.run(&[&policy[..], &["--json"]].concat()).ok();
+    let lines = done.json();
+    let verdicts: Vec<_> = lines
+        .iter()
+        .filter(|it| it["message_type"] == "verdict")
+        .collect();
+    let kept: Vec<_> = verdicts.iter().map(|it| it["keep"] == true).collect();
+    assert_eq!(kept, [true, false, true, true]);
+    assert_eq!(verdicts[1]["snapshot"]["id"], before[1].as_str());
+    assert_eq!(
+        verdicts[3]["reasons"],
+        serde_json::json!(["last", "weekly"])
+    );
+    let summary = lines.last().expect("a summary");
+    assert_eq!(
+        (&summary["snapshots_forgotten"], &summary["snapshots_kept"]),
+        (&1.into(), &3.into())
+    );
+    assert_eq!(ids(&home), [&before[..1], &before[2..]].concat());
+    let again = home.run(&policy).ok();
+    assert!(again.out.contains("forgot 0 snapshots"), "{}", again.out);
+}
+
+#[test]
+fn snapshots_are_forgotten_by_name() {
+    let home = with_snapshots(3);
+    let before = ids(&home);
+    let done = home
+        .run(&["forget", &before[0][..8], "latest~1"])
+        .ok()
+        .well_said();
+    assert!(
+        done.out.contains("forgot 2 snapshots; 1 of"),
+        "{}",
+        done.out
+    );
+    assert_eq!(ids(&home), before[2..]);
+    home.run(&["forget", &before[0][..8]]).ended(1).well_said();
+    home.run(&["forget", "latest:/etc"]).ended(2).well_said();
+}
+
+#[test]
+fn a_policy_that_would_leave_nothing_is_refused_and_none_at_all_is_a_mistake() {
+    let home = with_snapshots(2);
+    let typo = home.run(&["forget", "--keep-tag", "tacks"]);
+    typo.ended(1).well_said().says("--even-the-last");
+    assert_eq!(ids(&home).len(), 2);
+    home.run(&["forget"])
+        .ended(2)
+        .well_said()
+        .says("--keep-daily");
+    home.run(&["forget", "--keep-last", "0"])
+        .ended(2)
+        .well_said();
+    home.run(&["forget", "--keep-last", "1", "latest"])
+        .ended(2)
+        .well_said();
+    home.run(&["forget", "--keep-within", "7"])
+        .ended(2)
+        .well_said();
+    home.run(&["forget", "--keep-last", "1", "--device", "nobody"])
+        .ended(2)
+        .well_said();
+    // What is not asked about stays.
+    home.run(&["forget", "--keep-last", "1", "--host", "elsewhere"])
+        .ok();
+    assert_eq!(ids(&home).len(), 2);
+    home.run(&["forget", "--keep-tag", "tacks", "--even-the-last"])
+        .ok();
+    assert!(ids(&home).is_empty());
+}
+
+#[test]
+fn what_is_pinned_stays_until_it_is_unpinned() {
+    let home = with_snapshots(2);
+    let before = ids(&home);
+    let first = &before[0][..8];
+    home.run(&["pin", first]).ok().well_said();
+    let listed = home.run(&["snapshots", "--json"]).ok().json();
+    assert_eq!(
+        (&listed[0]["pinned"], &listed[1]["pinned"]),
+        (&true.into(), &false.into())
+    );
+    let listed = home.run(&["snapshots"]).ok();
+    assert_eq!(listed.out.matches("(pinned)").count(), 1, "{}", listed.out);
+    home.run(&["forget", first])
+        .ended(1)
+        .well_said()
+        .says("ownkey unpin");
+    home.run(&["forget", "--keep-tag", "tacks"])
+        .ended(1)
+        .says("--even-the-last");
+    let kept = home.run(&["forget", "--keep-last", "1"]).ok();
+    assert!(kept.out.contains("stays  pinned"), "{}", kept.out);
+    assert_eq!(ids(&home), before);
+    home.run(&["unpin", first]).ok().well_said();
+    home.run(&["forget", "--keep-last", "1"]).ok();
+    assert_eq!(ids(&home), before[1..]);
+    home.run(&["pin", first]).ended(1).well_said();
+    home.run(&["pin"]).ended(2).well_said();
+}
+
+#[test]
+fn a_profile_says_once_what_stays_and_the_space_is_given_back() {
+    let home = with_snapshots(3);
+    let before = ids(&home);
+    let settings = "[profile.default.retention]\nkeep-last = 1\n";
+    std::fs::write(home.path("config.toml"), settings).expect("settings");
+    let config = home.path("config.toml");
+    let run = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        crate::home::run(command.env("OWNKEY_CONFIG", &config))
+    };
+    run(&["forget", "--keep-last", "3"]).ok();
+    assert_eq!(ids(&home), before);
+    run(&["forget", "--prune", "--dry-run"]).ended(2);
+    let done = run(&["forget", "--prune"]).ok().well_said();
+    assert!(!done.out.contains("unforget"), "{}", done.out);
+    assert!(done.out.contains("deleted "), "{}", done.out);
+    assert_eq!(ids(&home), before[2..]);
+    let target = home.text("back");
+    home.run(&["restore", "latest", "--target", &target]).ok();
+    home.run(&["check", "--read-data"]).ok();
+    std::fs::write(&config, "[profile.default.retention]\nkeep-lats = 1\n").expect("settings");
+    run(&["forget"]).ended(2).well_said();
+}
