@@ -9,7 +9,7 @@ use crate::terminal::Terminal;
 const NEW_PASSWORD: &str = "tundra lemon ocean fabric noble spin";
 
 /// A machine with a key of its own and no password: its state lies in `state` of the home folder.
-fn machine(home: &Home, state: &str, arguments: &[&str]) -> Command {
+pub(crate) fn machine(home: &Home, state: &str, arguments: &[&str]) -> Command {
     let mut command = home.command(arguments);
     command
         .env("OWNKEY_STATE_DIR", home.path(state))
@@ -27,7 +27,7 @@ fn ask(home: &Home, state: &str) -> (String, String) {
     (text("code"), text("words"))
 }
 
-fn approve(home: &Home, state: &str, more: &[&str]) -> Run {
+pub(crate) fn approve(home: &Home, state: &str, more: &[&str]) -> Run {
     let (code, words) = ask(home, state);
     let mut arguments = vec!["device", "approve", &code, "--words", &words];
     arguments.extend(more);

@@ -44,6 +44,9 @@ pub(crate) struct Global {
         conflicts_with = "password_file"
     )]
     pub(crate) password_command: Option<OsString>,
+    /// Read what the storage shows although it contradicts what was seen; nothing can be written then
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) despite_lies: bool,
     /// Print JSON, one object a line
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -109,6 +109,7 @@ fn hints(error: &Error, class: Class) -> Vec<&'static str> {
         (Error::Lie(_), _) => vec![
             "do not delete anything: ask who else can write to that storage, and whether it was restored from a copy",
             "what is shown may be an older state; backups made since may be missing from it",
+            "to read what is shown all the same: --despite-lies; an admin who knows the reason lets every machine go on with ownkey accept",
         ],
         (Error::NoSnapshot(_) | Error::AmbiguousSnapshot { .. }, _) => {
             vec!["`ownkey snapshots` lists them; `latest` and `latest~1` are names too"]

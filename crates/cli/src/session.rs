@@ -6,7 +6,9 @@ use std::time::SystemTime;
 use ownkey_engine::environment::Environment;
 use ownkey_engine::format::roster::Role;
 use ownkey_engine::monitor::Monitor;
-use ownkey_engine::repository::{self, Credential, DeviceKey, Enrolment, GuardKind, Repository};
+use ownkey_engine::repository::{
+    self, Credential, DeviceKey, Enrolment, GuardKind, Lies, Repository,
+};
 use ownkey_engine::{Class as EngineClass, Error};
 use ownkey_storage::{AsOf, Storage};
 use zeroize::Zeroizing;
@@ -50,7 +52,12 @@ impl Session {
         let place = cx.place()?;
         let room = cx.engine()?;
         let storage = opening::open(cx, &room, &place, Purpose::Write)?;
-        Self::through(cx, place, room, (Shown::Present(storage), Whose::Owner))
+        Self::through(
+            cx,
+            place,
+            room,
+            (Shown::Present(storage, lies(cx)), Whose::Owner),
+        )
     }
 
     /// Opens it with this credential and no other.
@@ -81,14 +88,29 @@ impl Session {
     ) -> Result<Self, Failure> {
         let storage = opening::open(cx, &room, &place, Purpose::Write)?;
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
-        let mut repository = repository::open(&room.environment, &storage, credential, &monitor)?;
+        let lies = lies(cx);
+        let open = match lies {
+            Lies::AreTheEnd => repository::open,
+            Lies::AreDoubts => repository::open_as_shown,
+        };
+        let mut repository = open(&room.environment, &storage, credential, &monitor)?;
         monitor.finish();
-        witnesses::meet(cx, &mut repository)?;
+        witnesses::meet(cx, &mut repository, lies)?;
+        tell_doubts(cx, &repository)?;
         Ok(Self {
             repository,
             place,
             room,
         })
+    }
+
+    /// Opens it whatever contradicts it, for somebody who decides what to believe.
+    pub(crate) fn open_in_doubt(cx: &Context) -> Result<Self, Failure> {
+        let place = cx.place()?;
+        let room = cx.engine()?;
+        let storage = opening::open(cx, &room, &place, Purpose::Write)?;
+        let shown = Shown::Present(storage, Lies::AreDoubts);
+        Self::through(cx, place, room, (shown, Whose::This))
     }
 
     /// Opens it for reading, as it is or as it was at a moment.
@@ -118,7 +140,7 @@ impl Session {
         room: EngineRoom,
         storage: &Arc<dyn Storage>,
     ) -> Result<Self, Failure> {
-        let shown = Shown::Present(Arc::clone(storage));
+        let shown = Shown::Present(Arc::clone(storage), lies(cx));
         Self::through(cx, place, room, (shown, Whose::This))
     }
 
@@ -130,7 +152,7 @@ impl Session {
         storage: &Arc<dyn Storage>,
         whose: Whose,
     ) -> Result<Self, Failure> {
-        let shown = Shown::Present(Arc::clone(storage));
+        let shown = Shown::Present(Arc::clone(storage), lies(cx));
         Self::through(cx, place, room, (shown, whose))
     }
 
@@ -150,13 +172,36 @@ impl Session {
         };
         let mut repository = door.open()?;
         monitor.finish();
-        witnesses::meet(cx, &mut repository)?;
+        let lies = match door.shown {
+            Shown::Present(_, lies) => lies,
+            Shown::Earlier(_) => Lies::AreTheEnd,
+        };
+        witnesses::meet(cx, &mut repository, lies)?;
+        tell_doubts(cx, &repository)?;
         Ok(Self {
             repository,
             place,
             room,
         })
     }
+}
+
+/// What the user wants to become of lies.
+fn lies(cx: &Context) -> Lies {
+    match cx.global.despite_lies {
+        true => Lies::AreDoubts,
+        false => Lies::AreTheEnd,
+    }
+}
+
+/// Tells what contradicts what will be read; nobody must miss that.
+fn tell_doubts(cx: &Context, repository: &Repository) -> Result<(), Failure> {
+    for lie in repository.doubts() {
+        cx.ui.tell_person(&format!("read in spite of this: {lie}"));
+        cx.ui
+            .json("doubt", serde_json::json!({ "message": lie.to_string() }))?;
+    }
+    Ok(())
 }
 
 /// Says so where a machine writes without a key of its own.
@@ -185,7 +230,7 @@ struct Door<'a> {
 /// Which state of the repository the storage shows.
 enum Shown {
     /// The one that is compared with what this machine has seen, and can be added to.
-    Present(Arc<dyn Storage>),
+    Present(Arc<dyn Storage>, Lies),
     /// One that is past.
     Earlier(Arc<AsOf>),
 }
@@ -204,7 +249,7 @@ impl Door<'_> {
     /// This machine's own key if it has one; else what the settings hold; else what is typed.
     fn open(&self) -> Result<Repository, Failure> {
         let storage = match &self.shown {
-            Shown::Present(storage) => Arc::clone(storage),
+            Shown::Present(storage, _) => Arc::clone(storage),
             Shown::Earlier(storage) => Arc::<AsOf>::clone(storage) as Arc<dyn Storage>,
         };
         if !matches!(self.whose, Whose::Owner) {
@@ -252,8 +297,11 @@ impl Door<'_> {
 
     fn with(&self, credential: Credential<'_>) -> Result<Repository, Error> {
         match &self.shown {
-            Shown::Present(storage) => {
+            Shown::Present(storage, Lies::AreTheEnd) => {
                 repository::open(self.environment, storage, credential, self.monitor)
+            }
+            Shown::Present(storage, Lies::AreDoubts) => {
+                repository::open_as_shown(self.environment, storage, credential, self.monitor)
             }
             Shown::Earlier(storage) => {
                 repository::open_earlier(self.environment, storage, credential, self.monitor)

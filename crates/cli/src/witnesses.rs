@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ownkey_engine::Error;
-use ownkey_engine::repository::Repository;
+use ownkey_engine::repository::{Lies, Repository};
 use ownkey_engine::witness::{self, Witness};
 use ownkey_storage::Storage;
 
@@ -20,14 +20,21 @@ use crate::ui::progress::{Progress, Work};
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Compares the repository with every witness of this machine, and tells them what they lack.
-pub(crate) fn meet(cx: &Context, repository: &mut Repository) -> Result<(), Failure> {
+pub(crate) fn meet(cx: &Context, repository: &mut Repository, lies: Lies) -> Result<(), Failure> {
     if repository.earlier().is_some() {
         return Ok(());
     }
     for place in witness::places(repository)? {
         let met = met(cx, repository, &place);
         cx.interrupt.check()?;
-        if let Err(why) = met? {
+        let met = match (met, lies) {
+            (Err(Error::Lie(lie)), Lies::AreDoubts) => {
+                repository.doubt(lie);
+                Ok(())
+            }
+            (met, _) => met?,
+        };
+        if let Err(why) = met {
             cx.ui.note(&format!(
                 "the witness at {place} was not asked, and what the storage shows is not compared with it: {}",
                 why.message
@@ -42,7 +49,7 @@ fn met(
     cx: &Context,
     repository: &mut Repository,
     place: &str,
-) -> Result<Result<(), Failure>, Failure> {
+) -> Result<Result<(), Failure>, Error> {
     let hurried = cx.within(PATIENCE);
     let opened = cx.read_place(place.as_ref(), None);
     let (room, storage) = match opened.and_then(|place| open(&hurried, &place, Purpose::Use)) {
@@ -51,7 +58,7 @@ fn met(
     };
     let compared = compare(cx, repository, (&room, &storage));
     match compared.and_then(|(mut witness, _)| witness.tell(repository)) {
-        Err(Error::Lie(lie)) => Err(Error::Lie(lie).into()),
+        Err(Error::Lie(lie)) => Err(Error::Lie(lie)),
         Err(why) => Ok(Err(why.into())),
         Ok(_) => Ok(Ok(())),
     }
@@ -64,7 +71,7 @@ pub(crate) fn compare(
     (room, storage): (&EngineRoom, &Arc<dyn Storage>),
 ) -> Result<(Witness, usize), Error> {
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
-    let witness = Witness::ask(&room.environment, storage, &repository.id())?;
+    let mut witness = Witness::ask(&room.environment, storage, &repository.id())?;
     let shown = witness.compare(repository, &monitor)?;
     monitor.finish();
     Ok((witness, shown))

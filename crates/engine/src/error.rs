@@ -341,6 +341,28 @@ fn log(device: &DeviceId) -> String {
     }
 }
 
+impl Lie {
+    /// The log that it is about; [`ROSTER`] for the roster.
+    #[must_use]
+    pub fn log(&self) -> Option<DeviceId> {
+        match self {
+            Self::LogRolledBack { device, .. }
+            | Self::LogForked { device, .. }
+            | Self::SeenAhead { device, .. }
+            | Self::NotSigned { device, .. } => Some(*device),
+            Self::RosterRolledBack(_) | Self::RosterForked(_) => Some(ROSTER),
+            Self::Witnessed { entry, .. } => Some(entry.device),
+            Self::OtherRepository { .. }
+            | Self::OtherHistory { .. }
+            | Self::MirrorAhead { .. }
+            | Self::NotGenesis
+            | Self::NotPinned
+            | Self::NotByAdmin(_)
+            | Self::IdentityCopied => None,
+        }
+    }
+}
+
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
         match error.kind() {

@@ -15,6 +15,7 @@ pub mod diff;
 pub mod dump;
 pub mod environment;
 mod error;
+mod evidence;
 pub mod find;
 pub mod fingerprint;
 pub mod forget;

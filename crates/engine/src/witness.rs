@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ownkey_crypto::{DeviceId, LogKeys, RepoId, object_hash, peek_epoch};
-use ownkey_storage::Storage;
+use ownkey_storage::{ObjectName, Storage};
 
 use crate::environment::Environment;
 use crate::error::{Error, Lie, Result};
-use crate::format::entry::{EntryRef, RosterPosition};
+use crate::format::entry::{EntryRef, LogEntry, RosterPosition};
 use crate::format::layout;
 use crate::io::{Io, Outgoing};
 use crate::monitor::Monitor;
@@ -26,6 +26,18 @@ pub struct Witness {
     io: Io,
     repo: RepoId,
     holds: Vec<EntryRef>,
+    /// Copies of what an admin has given up.
+    given_up: Vec<ObjectName>,
+}
+
+/// What a copy says that the storage does not show.
+enum Proof {
+    /// Its author signed it.
+    Signed,
+    /// Its author signed it, and an admin who knew has accepted that it is gone.
+    GivenUp,
+    /// Nothing.
+    None,
 }
 
 impl Witness {
@@ -56,6 +68,7 @@ impl Witness {
             io,
             repo: *repo,
             holds,
+            given_up: Vec::new(),
         })
     }
 
@@ -63,7 +76,7 @@ impl Witness {
     ///
     /// # Errors
     /// [`Lie::Witnessed`] if it has an entry that its author signed and the storage does not show; those of reading.
-    pub fn compare(&self, repository: &mut Repository, monitor: &dyn Monitor) -> Result<usize> {
+    pub fn compare(&mut self, repository: &mut Repository, monitor: &dyn Monitor) -> Result<usize> {
         let mut missing = self.missing(repository)?;
         if missing.is_empty() {
             return Ok(self.holds.len());
@@ -73,19 +86,25 @@ impl Witness {
         repository.refresh_logs()?;
         missing = self.missing(repository)?;
         for entry in &missing {
-            if !self.is_signed(repository, entry)? {
-                monitor.note(&format!(
-                    "the witness at {} holds {}, which nobody signed whom the storage shows: it proves nothing",
+            let name = layout::witnessed_entry(&self.repo, entry);
+            let held = self.io.find(&name)?;
+            let held = held.filter(|bytes| object_hash(bytes) == entry.at.hash);
+            let proof = held.map(|bytes| (proven(repository, entry, &bytes), bytes));
+            match proof {
+                Some((Proof::Signed, bytes)) => {
+                    let lie = Lie::Witnessed {
+                        place: self.io.location().to_string(),
+                        entry: *entry,
+                    };
+                    repository.keep_evidence(&lie, &bytes, monitor);
+                    return Err(lie.into());
+                }
+                Some((Proof::GivenUp, _)) => self.given_up.push(name),
+                Some((Proof::None, _)) | None => monitor.note(&format!(
+                    "the witness at {} holds {name}, which nobody signed whom the storage shows: it proves nothing",
                     self.io.location(),
-                    layout::witnessed_entry(&self.repo, entry)
-                ));
-                continue;
+                )),
             }
-            return Err(Lie::Witnessed {
-                place: self.io.location().to_string(),
-                entry: *entry,
-            }
-            .into());
         }
         Ok(self.holds.len() - missing.len())
     }
@@ -101,38 +120,16 @@ impl Witness {
         Ok(missing)
     }
 
-    /// Whether an entry is what it says it is: made at that place by somebody who could make it.
-    fn is_signed(&self, repository: &Repository, entry: &EntryRef) -> Result<bool> {
-        let name = layout::witnessed_entry(&self.repo, entry);
-        let Some(bytes) = self.io.find(&name)? else {
-            return Ok(false);
-        };
-        if object_hash(&bytes) != entry.at.hash {
-            return Ok(false);
-        }
-        let roster = &repository.roster;
-        if let Some(RosterPosition { n, .. }) = entry.in_roster() {
-            let keys = peek_epoch(&bytes).ok();
-            let keys = keys.and_then(|(_, epoch)| repository.keys.log(epoch).ok());
-            let keys = keys.map(LogKeys::roster_keys);
-            return Ok(keys.is_some_and(|keys| load::is_by_admin(roster, keys, n, &bytes)));
-        }
-        let Some(member) = roster.member(&entry.device) else {
-            return Ok(false);
-        };
-        let opened = repository.log_reader().open(member, entry.at.seq, &bytes);
-        Ok(opened.is_ok())
-    }
-
     /// Gives it the newest entries that it lacks, and takes away those that they replace where that can be done. Says how
     /// many are new.
     ///
     /// # Errors
     /// Those of both storages.
     pub fn tell(&mut self, repository: &Repository) -> Result<u64> {
-        if repository.earlier().is_some() {
+        if repository.must_be_current().is_err() || !repository.doubts().is_empty() {
             return Ok(0);
         }
+        self.io.delete(&self.given_up);
         let logs = repository.logs.tips().into_iter();
         let logs = logs.map(|(device, at)| EntryRef { device, at });
         let newest = logs.chain([EntryRef::of_roster(repository.roster.position())]);
@@ -177,6 +174,34 @@ impl Witness {
         kept.push(*newest);
         self.holds = kept;
         Ok(())
+    }
+}
+
+/// What an entry is that the storage does not show: whether it was made at that place by somebody who could make it.
+fn proven(repository: &Repository, entry: &EntryRef, bytes: &[u8]) -> Proof {
+    let roster = &repository.roster;
+    let (signed, given_up) = match entry.in_roster() {
+        Some(RosterPosition { n, .. }) => {
+            let keys = peek_epoch(bytes).ok();
+            let keys = keys.and_then(|(_, epoch)| repository.keys.log(epoch).ok());
+            let keys = keys.map(LogKeys::roster_keys);
+            let signed = keys.is_some_and(|keys| load::is_by_admin(roster, keys, n, bytes));
+            (signed, roster.gave_up(entry, |_| false))
+        }
+        None => {
+            let member = roster.member(&entry.device);
+            let reader = repository.log_reader();
+            let said = member.and_then(|member| reader.open(member, entry.at.seq, bytes).ok());
+            let knew = |said: &LogEntry| {
+                roster.gave_up(entry, |accepted| roster.knew(&said.roster, accepted))
+            };
+            (said.is_some(), said.as_ref().is_some_and(knew))
+        }
+    };
+    match (signed, given_up) {
+        (true, true) => Proof::GivenUp,
+        (true, false) => Proof::Signed,
+        (false, _) => Proof::None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use ownkey_engine::backup::{self, Labels, Report, Sources};
+use ownkey_engine::repository::Lies;
 use ownkey_engine::source::{Event, Mounts, Selection, WalkOptions};
 use serde_json::json;
 
@@ -98,7 +99,7 @@ fn finish(
     (monitor, report): (&Progress, &Report),
 ) -> Result<Class, Failure> {
     let class = summary(cx, monitor, report)?;
-    witnesses::meet(cx, &mut session.repository)?;
+    witnesses::meet(cx, &mut session.repository, Lies::AreTheEnd)?;
     Ok(class)
 }
 

@@ -1,5 +1,6 @@
 //! The commands: one file each. This one lists them, grouped by task, and calls the right one.
 
+mod accept;
 mod access;
 mod backup;
 mod check;
@@ -99,6 +100,8 @@ pub(crate) enum Command {
     /// Other places that remember what the storage showed
     #[command(subcommand)]
     Witness(witness::WitnessCommand),
+    /// Accept what the storage shows although it contradicts what was seen
+    Accept(accept::AcceptArgs),
     /// What the storage allows
     #[command(subcommand)]
     Storage(storage::StorageCommand),
@@ -139,7 +142,14 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("Keep it tidy", &["forget", "pin", "unpin", "prune"]),
     (
         "Trust, but check",
-        &["check", "repair", "fingerprint", "witness", "storage"],
+        &[
+            "check",
+            "repair",
+            "fingerprint",
+            "witness",
+            "accept",
+            "storage",
+        ],
     ),
     ("Keep two", &["copy", "mirror"]),
     (
@@ -203,6 +213,7 @@ fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
         Command::Prune(args) => prune::run(cx, args),
         Command::Snapshots(args) => snapshots::run(cx, args),
         Command::Witness(command) => witness::run(cx, command),
+        Command::Accept(args) => accept::run(cx, args),
         Command::Storage(command) => storage::run(cx, command),
         Command::Device(command) => device::run(cx, command),
         Command::Key(command) => key::run(cx, command),

@@ -6,11 +6,13 @@
 //! epoch     grants for all who stand, then NewEpoch: the entry is the commit point, as everywhere
 //! ways      a recovery identity: its slot, AddIdentity, Slot, a grant
 //! contacts  a way back whose secret is shared out
+//! accept    an Accept for every log that is in doubt
 //! ```
 //!
 //! Every step can be the last before a crash: what is there then takes nothing from anybody, and the next admin's
 //! command completes a removal that lacks its cut.
 
+mod accept;
 mod contacts;
 mod enrol;
 mod epoch;
@@ -29,6 +31,7 @@ use crate::monitor::Monitor;
 use crate::repository::{Repository, put, unlock};
 use crate::state::Lock;
 
+pub use accept::accept;
 pub use contacts::{Contact, Given, Kept, Part, Person, contact_words};
 pub use enrol::{Asked, Before, Found, Wish, ask, find_request, settle};
 pub use ways::{SlotOf, slots_of};
@@ -51,20 +54,24 @@ impl<'r> Admin<'r> {
     /// [`Error::NotAllowed`] if the identity that opened the repository is no admin; those of reading.
     pub fn of(repository: &'r mut Repository, monitor: &'r dyn Monitor) -> Result<Self> {
         repository.must_be_writable()?;
+        let mut admin = Self::take_up(repository, monitor)?;
+        admin.finish_removals()?;
+        Ok(admin)
+    }
+
+    fn take_up(repository: &'r mut Repository, monitor: &'r dyn Monitor) -> Result<Self> {
         if repository.roster.standing_admin(&repository.me()).is_none() {
             return Err(Error::NotAllowed("change who has access"));
         }
         let lock = repository.state.lock()?;
         repository.reread_roster(monitor)?;
         let grant = unlock::own_grant(&repository.io, &repository.keys, &repository.roster)?;
-        let mut admin = Self {
+        Ok(Self {
             repository,
             monitor,
             grant,
             _lock: lock,
-        };
-        admin.finish_removals()?;
-        Ok(admin)
+        })
     }
 
     /// The repository, as the changes so far have left it.

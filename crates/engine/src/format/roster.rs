@@ -4,7 +4,7 @@ use ownkey_crypto::{Capabilities, DeviceId, Epoch, ObjectHash, PublicIdentity};
 
 use super::FormatError;
 use super::cbor::{Fields, MapReader, Reader, Record, Writer, read_all};
-use super::position::{ROSTER, read_hash};
+use super::position::read_hash;
 use super::time::Timestamp;
 
 const ENTRY_LIMIT: usize = 1 << 20;
@@ -104,14 +104,14 @@ pub enum Change {
     Policy(Vec<u8>),
     /// Features an ownkey must know to write here.
     FormatLevel(u32),
-    /// An admin accepts the state of a log as it is shown.
+    /// An admin accepts that a log is as it is shown, and goes on from there.
     Accept {
-        /// Whose log; `None` is the roster.
-        device: Option<DeviceId>,
-        /// The entry accepted.
-        seq: u64,
-        /// Its hash.
-        hash: ObjectHash,
+        /// Whose log; [`super::entry::ROSTER`] for the roster.
+        device: DeviceId,
+        /// The number behind the last entry that is shown.
+        next: u64,
+        /// Hash of that entry; zeros if there is none.
+        last: ObjectHash,
     },
     /// A slot was added or removed.
     Slot {
@@ -160,7 +160,7 @@ impl Change {
         match self {
             Self::AddIdentity(identity) => f.put(0, |w| w.record(identity.as_ref())),
             Self::Remove(device) => put_device(f, device),
-            Self::Cut { device, next, last } => {
+            Self::Cut { device, next, last } | Self::Accept { device, next, last } => {
                 put_device(f, device);
                 f.put(1, |w| w.unsigned(*next));
                 f.put(2, |w| w.bytes(last.as_bytes()));
@@ -185,11 +185,6 @@ impl Change {
             }
             Self::Policy(bytes) => f.put(0, |w| w.bytes(bytes)),
             Self::FormatLevel(level) => f.put(0, |w| w.unsigned(u64::from(*level))),
-            Self::Accept { device, seq, hash } => {
-                put_device(f, &device.unwrap_or(ROSTER));
-                f.put(1, |w| w.unsigned(*seq));
-                f.put(2, |w| w.bytes(hash.as_bytes()));
-            }
             Self::Slot {
                 device,
                 slot,
@@ -239,9 +234,9 @@ fn read_change(kind: u64, from: &mut Reader<'_>) -> Result<Change, FormatError> 
             6 => Change::Policy(m.required(0, |r| r.bytes(POLICY_LIMIT).map(<[u8]>::to_vec))?),
             7 => Change::FormatLevel(m.required(0, Reader::narrow)?),
             8 => Change::Accept {
-                device: Some(device(m)?).filter(|device| *device != ROSTER),
-                seq: m.required(1, Reader::unsigned)?,
-                hash: m.required(2, read_hash)?,
+                device: device(m)?,
+                next: m.required(1, Reader::unsigned)?,
+                last: m.required(2, read_hash)?,
             },
             9 => Change::Slot {
                 device: device(m)?,

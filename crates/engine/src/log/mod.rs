@@ -5,6 +5,7 @@
 //! storage that takes back, forks or replaces an entry is a [`Lie`](crate::error::Lie).
 
 mod append;
+mod judge;
 mod known;
 mod read;
 mod reread;
@@ -14,11 +15,13 @@ use std::ops::RangeInclusive;
 
 use ownkey_crypto::{Capabilities, DeviceId, ObjectHash};
 
+use crate::error::Lie;
 use crate::format::entry::{EntryRef, LogPosition, PackName, Recorded};
 use crate::log_state::{Condemned, LogState};
 use crate::roster::Roster;
 
 pub(crate) use append::{Appender, Draft, Next};
+pub(crate) use judge::gave_up;
 pub(crate) use known::KnownLogs;
 pub(crate) use read::LogReader;
 pub(crate) use reread::Reread;
@@ -42,6 +45,8 @@ pub(crate) struct DeviceLog {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Logs {
     logs: BTreeMap<DeviceId, DeviceLog>,
+    /// What contradicts what is shown, where that is no reason to stop.
+    pub(crate) doubts: Option<Vec<Lie>>,
 }
 
 impl Logs {

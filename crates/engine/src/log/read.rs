@@ -1,4 +1,6 @@
 //! Reading logs: from a fold or from the beginning, entry by entry, each verified.
+//!
+//! What they must show is in `judge`.
 
 use ownkey_crypto::{
     Capabilities, DeviceId, ObjectHash, OpenError, Opened, ReaderKeys, log_name, object_hash,
@@ -9,7 +11,7 @@ use ownkey_storage::ObjectName;
 use super::{DeviceLog, KnownLogs, Logs};
 use crate::error::{Error, Lie, Result};
 use crate::format::cbor::{self, Record};
-use crate::format::entry::{EntryRef, FOLD_INTERVAL, Fold, LogEntry, LogPosition};
+use crate::format::entry::{FOLD_INTERVAL, Fold, LogEntry, LogPosition};
 use crate::format::layout::{self, Object};
 use crate::format::record::SnapshotRecord;
 use crate::io::Io;
@@ -33,13 +35,18 @@ pub(crate) struct Entry {
 }
 
 impl Logs {
-    /// Reads every log of the roster for the first time in this run, from what is `known` on.
+    /// Reads every log of the roster for the first time in this run, from what is `known` on. Lies are the end, or where
+    /// there are `doubts` join them.
     pub(crate) fn load(
         reader: LogReader<'_>,
         remembered: Option<&Tips>,
         mut known: KnownLogs,
+        doubts: Option<Vec<Lie>>,
     ) -> Result<Self> {
-        let mut logs = Self::default();
+        let mut logs = Self {
+            doubts,
+            ..Self::default()
+        };
         for member in reader.roster.members() {
             let tip = remembered.and_then(|tips| tips.logs.get(&member.id));
             let log = known.take(&member.id, reader.roster, tip);
@@ -50,8 +57,8 @@ impl Logs {
             logs.logs.insert(member.id, log);
         }
         logs.refresh(reader)?;
-        for (device, at) in remembered.iter().flat_map(|tips| &tips.logs) {
-            logs.must_extend(reader.roster, device, at)?;
+        if let Some(tips) = remembered {
+            logs.must_extend(reader.roster, tips)?;
         }
         Ok(logs)
     }
@@ -115,12 +122,10 @@ impl Logs {
             let reader = LogReader { io: &io, ..reader };
             let mut left = Vec::new();
             for member in growing {
-                let log = self.logs.entry(member.id).or_default();
                 let mut found = 0;
                 while found < step
-                    && let Some(entry) = reader.next(member, log)?
+                    && let Some(entry) = self.grow(reader, member)?
                 {
-                    reader.take(log, &entry)?;
                     all.push(entry);
                     found += 1;
                 }
@@ -134,147 +139,18 @@ impl Logs {
         for Entry { entry, .. } in &all {
             self.must_show_what_was_seen(reader, entry)?;
         }
-        self.must_reach_cuts(reader.roster)
+        self.must_reach_ends(reader.roster)
     }
 
-    /// The log of a removed device ends with the entry that its cut names: who cut it had read
-    /// that far, and nobody can make the entries before it others.
-    fn must_reach_cuts(&self, roster: &Roster) -> Result<()> {
-        for member in roster.members() {
-            let Some((next, last)) = member.cut else {
-                continue;
-            };
-            let (Some(seq), device) = (next.checked_sub(1), member.id) else {
-                continue;
-            };
-            let log = self.logs.get(&device);
-            let Some(tip) = log.and_then(|log| log.tip).filter(|tip| tip.seq >= seq) else {
-                return Err(Lie::LogRolledBack { device, seq }.into());
-            };
-            let hash = if tip.seq == seq {
-                Some(tip.hash)
-            } else {
-                log.and_then(|log| log.hashes.get(&seq)).copied()
-            };
-            if hash.is_some_and(|hash| hash != last) {
-                return Err(Lie::LogForked { device, seq }.into());
-            }
+    /// Adds the next entry of one log, if there is one.
+    pub(super) fn grow(&mut self, reader: LogReader<'_>, member: &Member) -> Result<Option<Entry>> {
+        let next = reader.next(member, self.logs.entry(member.id).or_default());
+        let next = self.judge(next)?;
+        if let Some(entry) = &next {
+            reader.take(self.logs.entry(member.id).or_default(), entry)?;
         }
-        Ok(())
+        Ok(next)
     }
-
-    /// What this device has seen must still be there.
-    fn must_extend(&self, roster: &Roster, device: &DeviceId, at: &LogPosition) -> Result<()> {
-        let log = self.logs.get(device);
-        if let Some(accepted) = roster.accepted(device)
-            && log
-                .and_then(|log| log.tip)
-                .is_some_and(|tip| tip.seq >= accepted.seq)
-        {
-            return Ok(());
-        }
-        if is_void(roster, device, at.seq) {
-            return Ok(());
-        }
-        let Some(tip) = log.and_then(|log| log.tip).filter(|tip| tip.seq >= at.seq) else {
-            return Err(Lie::LogRolledBack {
-                device: *device,
-                seq: at.seq,
-            }
-            .into());
-        };
-        // Reading begins at the last fold before the remembered entry, so its hash is known.
-        match log.and_then(|log| log.hashes.get(&at.seq)) {
-            Some(hash) if *hash == at.hash => Ok(()),
-            None if tip.seq == at.seq && tip.hash == at.hash => Ok(()),
-            _ => Err(Lie::LogForked {
-                device: *device,
-                seq: at.seq,
-            }
-            .into()),
-        }
-    }
-
-    /// Whether an entry is part of what is shown, or need not be because it lies behind a cut. One that was not read in this
-    /// run is followed to one that was, by the hashes that name each other.
-    pub(crate) fn show(&self, reader: LogReader<'_>, entry: &EntryRef) -> Result<bool> {
-        if is_void(reader.roster, &entry.device, entry.at.seq) {
-            return Ok(true);
-        }
-        let (Some(member), Some(log)) = (
-            reader.roster.member(&entry.device),
-            self.logs.get(&entry.device),
-        ) else {
-            return Ok(false);
-        };
-        let mut at = entry.at;
-        loop {
-            let tip = log.tip.filter(|tip| tip.seq > at.seq);
-            match (log.hashes.get(&at.seq), tip) {
-                (Some(hash), _) => return Ok(*hash == at.hash),
-                (None, None) => return Ok(false),
-                (None, Some(_)) => {}
-            }
-            let seq = at.seq.saturating_add(1);
-            match reader.entry(member, seq)? {
-                Some((hash, said)) if said.previous == at.hash => at = LogPosition { seq, hash },
-                _ => return Ok(false),
-            }
-        }
-    }
-
-    /// What another device has seen must be shown to us too.
-    fn must_show_what_was_seen(&mut self, reader: LogReader<'_>, witness: &LogEntry) -> Result<()> {
-        for seen in &witness.seen {
-            if is_void(reader.roster, &seen.device, seen.at.seq) {
-                continue;
-            }
-            let ahead = |logs: &Self| {
-                let tip = logs.logs.get(&seen.device).and_then(|log| log.tip);
-                tip.is_none_or(|tip| tip.seq < seen.at.seq)
-            };
-            if ahead(self) {
-                // It may have been written after we read that log: look once more.
-                if let Some(member) = reader.roster.member(&seen.device) {
-                    let log = self.logs.entry(member.id).or_default();
-                    while let Some(entry) = reader.next(member, log)? {
-                        reader.take(log, &entry)?;
-                    }
-                }
-                if ahead(self) {
-                    let lie = Lie::SeenAhead {
-                        device: seen.device,
-                        seq: seen.at.seq,
-                        witness: witness.device,
-                    };
-                    return Err(lie.into());
-                }
-            }
-            let known = self
-                .logs
-                .get(&seen.device)
-                .and_then(|log| log.hashes.get(&seen.at.seq));
-            if known.is_some_and(|hash| *hash != seen.at.hash) {
-                return Err(Lie::LogForked {
-                    device: seen.device,
-                    seq: seen.at.seq,
-                }
-                .into());
-            }
-        }
-        let known_roster = witness.roster.n <= reader.roster.position().n;
-        if known_roster && !reader.roster.contains(&witness.roster) {
-            return Err(Lie::RosterForked(witness.roster.n).into());
-        }
-        Ok(())
-    }
-}
-
-/// Whether an entry lies behind its device's cut: who saw it before the cut was made did see it,
-/// and nobody has to show it any more.
-fn is_void(roster: &Roster, device: &DeviceId, seq: u64) -> bool {
-    let cut = roster.member(device).and_then(|member| member.cut);
-    cut.is_some_and(|(next, _)| seq >= next)
 }
 
 impl LogReader<'_> {

@@ -2,7 +2,9 @@
 //!
 //! What can be done with one is in the modules named after verbs.
 
+mod compare;
 mod device;
+mod doubt;
 mod found;
 mod open;
 pub(crate) mod put;
@@ -34,9 +36,10 @@ use crate::state::{State, Tips, file};
 pub use crate::guard::{Guard, GuardKind};
 pub use crate::state::Enrolment;
 pub use device::{DeviceKey, device_key, enrolment, keep_device_key};
+pub use doubt::Lies;
 pub use found::{Founded, Founding, init};
 pub(crate) use open::read_header;
-pub use open::{announced, open, open_earlier};
+pub use open::{announced, open, open_as_shown, open_earlier};
 pub use unlock::Credential;
 pub use way::{PasswordWay, Way};
 
@@ -143,6 +146,14 @@ impl Repository {
     /// Refuses to go on where nothing may be written: an earlier state is shown, or our keys are those
     /// of an earlier epoch, which others may have been removed from.
     pub(crate) fn must_be_writable(&self) -> Result<()> {
+        match self.doubts() {
+            [] => self.must_be_current(),
+            [lie, ..] => Err(lie.clone().into()),
+        }
+    }
+
+    /// The same for who knows of the doubts and is about to settle them.
+    pub(crate) fn must_be_current(&self) -> Result<()> {
         match self.earlier {
             Some(_) => Err(Error::EarlierState),
             None if self.newer_epoch => Err(Error::NoGrant),
@@ -236,14 +247,6 @@ impl Repository {
             0 => Err(none()),
             1 => Ok(snapshots.swap_remove(0)),
             count => Err(Error::AmbiguousSnapshot { prefix, count }),
-        }
-    }
-
-    /// Whether an entry of a log or of the roster is part of what is shown.
-    pub(crate) fn shows(&self, entry: &EntryRef) -> Result<bool> {
-        match entry.in_roster() {
-            Some(at) => Ok(self.roster.contains(&at)),
-            None => self.logs.show(self.log_reader(), entry),
         }
     }
 
@@ -407,7 +410,7 @@ impl Repository {
             return Ok(Seen::Same);
         }
         let (fresh, newer) = unlock::roster_again(&self.io, &self.keys, &shown, monitor)?;
-        open::must_extend(&fresh, &self.roster.position())?;
+        compare::must_extend(&fresh, &self.roster.position())?;
         // Who was removed writes nothing more: others are about to cut its log.
         if fresh.standing(&self.me).is_none() {
             return Err(Error::NoGrant);
@@ -421,17 +424,22 @@ impl Repository {
     }
 
     fn tips(&self) -> Tips {
+        let accepts = self.roster.accepts().iter();
+        let accepts = accepts.map(|accepted| accepted.by.hash);
+        let followed = self.remembered.iter().flat_map(|tips| &tips.accepted);
         Tips {
             roster: self.roster.position(),
             logs: self.logs.tips(),
+            accepted: followed.copied().chain(accepts).collect(),
         }
     }
 
     /// Keeps the newest entries seen, and what they add up to. What was seen of an earlier state is
-    /// older than what is known.
+    /// older than what is known, and what is in doubt must not take its place.
     fn remember(&mut self) -> Result<()> {
         let tips = self.tips();
-        if self.earlier.is_some() || self.remembered.as_ref() == Some(&tips) {
+        let shows_all = self.earlier.is_none() && self.doubts().is_empty();
+        if !shows_all || self.remembered.as_ref() == Some(&tips) {
             return Ok(());
         }
         let who = self.me.to_string();

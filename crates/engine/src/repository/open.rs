@@ -7,24 +7,22 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ownkey_crypto::{LocalStateKey, RepoId};
+use ownkey_crypto::{DeviceId, LocalStateKey, RepoId};
 use ownkey_storage::{AsOf, Storage};
 
-use super::Repository;
 use super::device::DeviceKey;
 use super::unlock::{self, Credential};
+use super::{Lies, Repository, compare};
 use crate::compress::Compression;
 use crate::environment::Environment;
-use crate::error::{Error, Lie, Result};
+use crate::error::{Error, Result};
+use crate::evidence::Scene;
 use crate::format::cbor::{self, Record};
-use crate::format::entry::RosterPosition;
 use crate::format::{header, layout};
 use crate::io::Io;
 use crate::keyring::Holder;
 use crate::log::{KnownLogs, LogReader, Logs};
 use crate::monitor::Monitor;
-use crate::roster::Roster;
-use crate::roster::news::sentence;
 use crate::state::{State, file, pin_location, pinned};
 
 /// Which repository the storage says it holds. Nothing vouches for it before it is opened.
@@ -48,10 +46,29 @@ pub fn open(
     let opening = Opening {
         environment,
         io,
-        earlier: None,
+        view: View::Present,
         monitor,
     };
     opening.run(repo, header, credential)
+}
+
+/// Unlocks the repository in `storage` whatever contradicts it: [`Repository::doubts`] says what. As long as there is
+/// anything, nothing is remembered and nothing can be written.
+pub fn open_as_shown(
+    environment: &Environment,
+    storage: &Arc<dyn Storage>,
+    credential: Credential<'_>,
+    monitor: &dyn Monitor,
+) -> Result<Repository> {
+    let io = Io::new(Arc::clone(storage), environment);
+    let repo = read_header(&io)?;
+    let opening = Opening {
+        environment,
+        io,
+        view: View::AsShown,
+        monitor,
+    };
+    opening.run(repo, Header::Settled, credential)
 }
 
 /// Unlocks a repository as it was at the moment that `storage` shows. Everything is verified as usual
@@ -62,13 +79,13 @@ pub fn open_earlier(
     credential: Credential<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Repository> {
-    let earlier = Some(storage.moment());
+    let view = View::Earlier(storage.moment());
     let io = Io::new(Arc::<AsOf>::clone(storage), environment);
     let repo = read_header(&io)?;
     let opening = Opening {
         environment,
         io,
-        earlier,
+        view,
         monitor,
     };
     opening.run(repo, Header::Settled, credential)
@@ -84,7 +101,7 @@ pub(super) fn open_new(
     let opening = Opening {
         environment,
         io,
-        earlier: None,
+        view: View::Present,
         monitor,
     };
     opening.run(repo, Header::Settled, Credential::DeviceKey(key))
@@ -102,13 +119,34 @@ enum Header {
 struct Opening<'a> {
     environment: &'a Environment,
     io: Io,
-    earlier: Option<SystemTime>,
+    view: View,
     monitor: &'a dyn Monitor,
+}
+
+/// Which state of a repository, and what becomes of a lie.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// The present one; a lie is the end.
+    Present,
+    /// The present one; lies are doubts.
+    AsShown,
+    /// One that is past.
+    Earlier(SystemTime),
+}
+
+impl View {
+    fn earlier(self) -> Option<SystemTime> {
+        match self {
+            Self::Earlier(moment) => Some(moment),
+            Self::Present | Self::AsShown => None,
+        }
+    }
 }
 
 impl Opening<'_> {
     fn run(self, repo: RepoId, header: Header, credential: Credential<'_>) -> Result<Repository> {
-        let (environment, monitor, now) = (self.environment, self.monitor, self.earlier.is_none());
+        let (environment, monitor, earlier) = (self.environment, self.monitor, self.view.earlier());
+        let now = earlier.is_none();
         let state = State::of(environment, &repo, self.io.location());
         let seed = match unlock::seed(&self.io, &repo, &state, credential) {
             // Perhaps what is there now is another repository, and this machine has a key of it.
@@ -120,9 +158,9 @@ impl Opening<'_> {
         let state_key = Arc::new(LocalStateKey::from_seed(&seed));
         let holder = Holder::new(&seed, Arc::clone(&environment.random));
         let grants = holder.identity.public().grant_name(&repo);
-        let known = match now {
-            true => known_logs(&state.logs_path(&grants), &state_key),
-            false => KnownLogs::default(),
+        let known = match self.view {
+            View::Present => known_logs(&state.logs_path(&grants), &state_key),
+            View::AsShown | View::Earlier(_) => KnownLogs::default(),
         };
         let grant = known
             .grant
@@ -144,28 +182,25 @@ impl Opening<'_> {
             true => state.load_tips(&state_key, &me.to_string())?,
             false => None,
         };
-        if let Some(tips) = &remembered {
-            must_extend(&roster, &tips.roster)?;
-            for entry in roster.changes_after(tips.roster.n) {
-                if let Some(news) = sentence(&roster, entry).filter(|_| entry.signer != me) {
-                    monitor.note(&format!("new since this machine last looked: {news}"));
-                }
-            }
-        }
+        let scene = Scene {
+            state: &state,
+            io: &self.io,
+            remembered: remembered.as_ref(),
+            time: environment.clock.now(),
+            monitor,
+        };
         let reader = LogReader {
             io: &io,
             keys: &keys,
             roster: &roster,
         };
-        let logs = Logs::load(reader, remembered.as_ref(), known)?;
-        let has_written = logs.of(&me).is_some_and(|log| log.tip.is_some());
-        let is_device = credential.is_device();
-        if now && remembered.is_none() && has_written && is_device {
-            monitor.note(&format!(
-                "this machine writes here and remembers nothing of {}: whether the storage was rolled back can only be \
-                 told by comparing with another device",
-                io.location()
-            ));
+        let lies = match self.view {
+            View::AsShown => Lies::AreDoubts,
+            View::Present | View::Earlier(_) => Lies::AreTheEnd,
+        };
+        let logs = compare::logs(&scene, reader, known, lies)?;
+        if now && remembered.is_none() && credential.is_device() {
+            note_lost_memory(&scene, &logs, &me);
         }
         if now {
             pin_location(environment, io.location(), &repo)?;
@@ -181,7 +216,7 @@ impl Opening<'_> {
             state_key,
             remembered,
             me,
-            earlier: self.earlier,
+            earlier,
             newer_epoch,
             keep_locked: None,
             compression: Compression::default(),
@@ -196,22 +231,23 @@ impl Opening<'_> {
     }
 }
 
+/// A machine that has written has seen something.
+fn note_lost_memory(scene: &Scene<'_>, logs: &Logs, me: &DeviceId) {
+    if logs.of(me).is_some_and(|log| log.tip.is_some()) {
+        scene.monitor.note(&format!(
+            "this machine writes here and remembers nothing of {}: whether the storage was rolled back can only be \
+             told by comparing with another device",
+            scene.io.location()
+        ));
+    }
+}
+
 /// What was kept of the logs; nothing if that was lost, or is not ours.
 fn known_logs(path: &std::path::Path, key: &LocalStateKey) -> KnownLogs {
     let read = file::read_authentic(path, key, KnownLogs::LIMIT as u64);
     let bytes = read.ok().flatten();
     let known = bytes.and_then(|bytes| cbor::decode_claim(&bytes).ok());
     known.unwrap_or_default()
-}
-
-pub(super) fn must_extend(roster: &Roster, remembered: &RosterPosition) -> Result<()> {
-    if roster.contains(remembered) {
-        Ok(())
-    } else if roster.position().n < remembered.n {
-        Err(Lie::RosterRolledBack(remembered.n).into())
-    } else {
-        Err(Lie::RosterForked(remembered.n).into())
-    }
 }
 
 pub(crate) fn read_header(io: &Io) -> Result<RepoId> {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ownkey_crypto::{Capabilities, DeviceId, Epoch, ObjectHash, PublicIdentity};
 
-use crate::format::entry::{LogPosition, RosterPosition};
+use crate::format::entry::{EntryRef, ROSTER, RosterPosition};
 use crate::format::roster::{Change, Genesis, Introduced, Role, RosterEntry};
 use crate::format::time::Timestamp;
 
@@ -35,6 +35,19 @@ pub struct Member {
     pub cut: Option<(u64, ObjectHash)>,
 }
 
+/// A log as an admin accepted it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Accepted {
+    /// The entry of the roster that says so.
+    pub(crate) by: RosterPosition,
+    /// Whose log; [`crate::format::entry::ROSTER`] for the roster.
+    pub(crate) device: DeviceId,
+    /// From which number it goes on.
+    pub(crate) next: u64,
+    /// The entry before that; zeros if there is none.
+    pub(crate) last: ObjectHash,
+}
+
 /// How an epoch began.
 #[derive(Debug, Clone)]
 pub(crate) struct EpochStart {
@@ -55,7 +68,7 @@ pub struct Roster {
     /// When the repository was made.
     founded: Timestamp,
     epochs: BTreeMap<Epoch, EpochStart>,
-    accepted: BTreeMap<DeviceId, LogPosition>,
+    accepts: Vec<Accepted>,
     format_level: u32,
     policy: Vec<u8>,
 }
@@ -81,7 +94,7 @@ impl Roster {
             entries: Vec::new(),
             founded: genesis.time,
             epochs: [(Epoch::FIRST, start)].into(),
-            accepted: BTreeMap::new(),
+            accepts: Vec::new(),
             format_level: genesis.format_level,
             policy: Vec::new(),
         };
@@ -129,6 +142,11 @@ impl Roster {
                         .is_none_or(|member| member.role == Role::Device)
             }
             Change::NewEpoch { epoch, .. } => self.current_epoch().next() == Some(*epoch),
+            // There is always an entry of the roster before one.
+            Change::Accept { device, next, last } if *device == ROSTER => {
+                let before = next.checked_sub(1).and_then(|n| usize::try_from(n).ok());
+                before.and_then(|n| self.chain.get(n)) == Some(last)
+            }
             _ => true,
         };
         follows && within_rights
@@ -172,19 +190,12 @@ impl Roster {
             }
             Change::Policy(policy) => self.policy.clone_from(policy),
             Change::FormatLevel(level) => self.format_level = self.format_level.max(*level),
-            Change::Accept {
-                device: Some(device),
-                seq,
-                hash,
-            } => {
-                self.accepted.insert(
-                    *device,
-                    LogPosition {
-                        seq: *seq,
-                        hash: *hash,
-                    },
-                );
-            }
+            Change::Accept { device, next, last } => self.accept(Accepted {
+                by: RosterPosition { n: entry.n, hash },
+                device: *device,
+                next: *next,
+                last: *last,
+            }),
             Change::Slot {
                 device,
                 slot,
@@ -199,7 +210,7 @@ impl Roster {
             Change::Label { device, label } => {
                 self.with(device, |member| member.label.clone_from(label));
             }
-            Change::Accept { device: None, .. } | Change::Unknown(_) => {}
+            Change::Unknown(_) => {}
         }
     }
 
@@ -293,9 +304,38 @@ impl Roster {
         self.epochs.get(&epoch)
     }
 
-    /// The state of a log that an admin accepted in spite of what was remembered.
-    pub(crate) fn accepted(&self, device: &DeviceId) -> Option<LogPosition> {
-        self.accepted.get(device).copied()
+    fn accept(&mut self, accepted: Accepted) {
+        let (next, last) = (accepted.next, accepted.last);
+        self.with(&accepted.device, |member| {
+            // What was read of the log when it was cut is not shown any more.
+            let ends = |(cut, hash)| {
+                if next < cut {
+                    (next, last)
+                } else {
+                    (cut, hash)
+                }
+            };
+            member.cut = member.cut.map(ends);
+        });
+        self.accepts.push(accepted);
+    }
+
+    /// What admins accepted, in order.
+    pub(crate) fn accepts(&self) -> &[Accepted] {
+        &self.accepts
+    }
+
+    /// Whether an admin accepted that a log goes on without this entry, and whoever says to have seen it did not know.
+    pub(crate) fn gave_up(&self, entry: &EntryRef, knew: impl Fn(&Accepted) -> bool) -> bool {
+        let lies_behind =
+            |accepted: &&Accepted| accepted.device == entry.device && accepted.next <= entry.at.seq;
+        let mut accepts = self.accepts.iter().filter(lies_behind);
+        accepts.any(|accepted| !knew(accepted))
+    }
+
+    /// Whether who had read the roster up to `position` knew what an admin accepted.
+    pub(crate) fn knew(&self, position: &RosterPosition, accepted: &Accepted) -> bool {
+        accepted.by.n <= position.n && self.contains(position)
     }
 
     /// Features a program must know to write here.

@@ -5,6 +5,7 @@
 use ownkey_crypto::{Capabilities, DeviceId};
 
 use super::Roster;
+use crate::format::entry::ROSTER;
 use crate::format::roster::{Change, Role, RosterEntry};
 
 /// What an entry changed; `None` for what only completes another entry.
@@ -37,7 +38,13 @@ pub fn sentence(roster: &Roster, entry: &RosterEntry) -> Option<String> {
         Change::Label { device, label } => {
             format!("gave device {} the name {label:?}", short(device))
         }
-        Change::Accept { .. } => "accepted what the storage shows".to_owned(),
+        Change::Accept { device, next, .. } => format!(
+            "accepted that {} goes on at entry {next}, whatever was there",
+            match *device == ROSTER {
+                true => "the list of who has access".to_owned(),
+                false => format!("the log of {}", label(roster, device)),
+            }
+        ),
         Change::FormatLevel(level) => format!("raised the format level to {level}"),
         Change::Policy(_) => "changed the policy".to_owned(),
         Change::Unknown(_) => "made a change that this ownkey does not know".to_owned(),
