@@ -125,6 +125,14 @@ fn a_contact_helps_only_who_has_read_the_words_and_only_with_the_own_share() {
         .ended(12)
         .says("made for somebody else")
         .well_said();
+    help(&home, "nobody", "shares/share-Ann.txt", &words)
+        .ended(12)
+        .says("no keys of a contact")
+        .well_said();
+    assert!(
+        !home.path("state of nobody/contact-key").exists(),
+        "no keys are made unasked"
+    );
     help(&home, "Ann", "code", &words)
         .ended(2)
         .says("this is the code of a recovery, not a share")

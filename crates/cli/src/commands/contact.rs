@@ -63,7 +63,8 @@ fn help(cx: &Context, args: &HelpArgs) -> Result<Class, Failure> {
         .map_err(|error| Failure::usage("that is no code of a recovery").caused_by(&error))?;
     let share = Armored::Share.given(&args.share)?;
     let room = cx.engine()?;
-    let person = Person::of(&room.environment, Part::Contact)?;
+    // Keys that are made now open no share that was made before.
+    let person = Person::find(&room.environment, Part::Contact)?.ok_or_else(no_keys)?;
     let kept = person.open_kept(&share)?;
     let words = phrase::of(&kept.words(&recovery));
     match &args.words {
@@ -92,6 +93,14 @@ fn help(cx: &Context, args: &HelpArgs) -> Result<Class, Failure> {
         .tell_person("send them this line; nobody else can use it");
     cx.ui.json("contact_answer", json!({ "answer": answer }))?;
     Ok(Class::Ok)
+}
+
+fn no_keys() -> Failure {
+    Failure::new(
+        Class::WrongCredential,
+        "this machine has no keys of a contact, so it can open no share",
+    )
+    .hint("a share opens only where `ownkey contact new` was run, as the same user, or where that state folder was brought")
 }
 
 fn other_words() -> Failure {

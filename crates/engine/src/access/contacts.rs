@@ -57,23 +57,38 @@ impl Person {
     /// # Errors
     /// Those of the state folder.
     pub fn of(environment: &Environment, part: Part) -> Result<Self> {
-        let path = environment.state.join(match part {
+        if let Some(person) = Self::find(environment, part)? {
+            return Ok(person);
+        }
+        let path = Self::path(environment, part);
+        let seed = IdentitySeed::generate(environment.random.as_ref())?;
+        seed::store(&path, MAGIC, &seed)?;
+        Ok(Self::grown(environment, &seed, path))
+    }
+
+    /// The same, if there are any.
+    ///
+    /// # Errors
+    /// Those of the state folder.
+    pub fn find(environment: &Environment, part: Part) -> Result<Option<Self>> {
+        let path = Self::path(environment, part);
+        let seed = seed::load(&path, MAGIC)?;
+        Ok(seed.map(|seed| Self::grown(environment, &seed, path)))
+    }
+
+    fn path(environment: &Environment, part: Part) -> PathBuf {
+        environment.state.join(match part {
             Part::Contact => "contact-key",
             Part::Recovery => "recovery-in-progress",
-        });
-        let seed = match seed::load(&path, MAGIC)? {
-            Some(seed) => seed,
-            None => {
-                let seed = IdentitySeed::generate(environment.random.as_ref())?;
-                seed::store(&path, MAGIC, &seed)?;
-                seed
-            }
-        };
-        Ok(Self {
-            identity: Identity::from_seed(&seed),
-            hedge: Hedge::new(&seed, environment.random.clone()),
-            path,
         })
+    }
+
+    fn grown(environment: &Environment, seed: &IdentitySeed, path: PathBuf) -> Self {
+        Self {
+            identity: Identity::from_seed(seed),
+            hedge: Hedge::new(seed, environment.random.clone()),
+            path,
+        }
     }
 
     /// Their public keys, to be given to others.
