@@ -55,4 +55,5 @@ pub use error::{Class, Error, Lie, Result};
 pub use index::Index;
 pub use log_state::Condemned;
 pub use roster::news::{abilities, sentence};
+pub use roster::strangers::about_strangers;
 pub use roster::{Member, Roster};

@@ -1,10 +1,10 @@
 //! `ownkey access`: who and what can open this repository.
 
-use ownkey_engine::access::{SlotOf, slots_of};
+use ownkey_engine::access::{SlotOf, slots_of, strangers};
 use ownkey_engine::format::roster::Role;
 use ownkey_engine::format::time::Timestamp;
 use ownkey_engine::repository::{GuardKind, Repository};
-use ownkey_engine::{Member, abilities, sentence};
+use ownkey_engine::{Member, abilities, about_strangers, sentence};
 use serde_json::json;
 
 use super::device::standing;
@@ -35,6 +35,14 @@ pub(crate) fn run(cx: &Context) -> Result<Class, Failure> {
         "\nNobody and nothing else: the storage has no key, and there is no other way in.\n\
          Whoever only reads leaves no trace here, so \"last seen\" is the last time that something was written.",
     )?;
+    let strangers = strangers(repository)?;
+    if let Some(text) = about_strangers(&strangers) {
+        cx.ui.note(&text);
+    }
+    for name in strangers {
+        cx.ui
+            .json("key_of_nobody", json!({ "object": name.to_string() }))?;
+    }
     history(cx, repository)?;
     Ok(Class::Ok)
 }

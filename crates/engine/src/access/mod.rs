@@ -34,7 +34,7 @@ use crate::state::Lock;
 pub use accept::accept;
 pub use contacts::{Contact, Given, Kept, Part, Person, contact_words};
 pub use enrol::{Asked, Before, Found, Wish, ask, find_request, settle};
-pub use ways::{SlotOf, slots_of};
+pub use ways::{SlotOf, slots_of, strangers};
 
 /// An admin at work: holds the root keys that the grant of its identity has, until dropped.
 pub struct Admin<'r> {

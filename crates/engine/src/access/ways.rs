@@ -3,12 +3,14 @@
 use ownkey_crypto::{
     Capabilities, DeviceId, Identity, IdentitySeed, ObjectHash, Slot, SlotContent, SlotKind,
 };
+use ownkey_storage::ObjectName;
 
 use super::Admin;
 use crate::error::Result;
 use crate::format::layout;
 use crate::format::roster::{Change, Introduced, Role};
 use crate::repository::{Repository, Way, put};
+use crate::roster::strangers::Acquaintances;
 
 /// A slot of the roster as the storage has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,17 @@ pub fn slots_of(repository: &Repository) -> Result<Vec<SlotOf>> {
         }
     }
     Ok(found)
+}
+
+/// The slots and grants in the storage that belong to nobody who ever was in the roster.
+///
+/// # Errors
+/// Those of the storage.
+pub fn strangers(repository: &Repository) -> Result<Vec<ObjectName>> {
+    let known = Acquaintances::of(&repository.roster, &repository.id());
+    let listed = repository.io.list(&layout::keys())?;
+    let names = listed.into_iter().map(|object| object.name);
+    Ok(names.filter(|name| known.lack(name)).collect())
 }
 
 impl Admin<'_> {

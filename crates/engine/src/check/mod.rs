@@ -25,6 +25,7 @@ use crate::format::layout::{self, Object};
 use crate::index::Place;
 use crate::monitor::{Figure, Monitor};
 use crate::repository::Repository;
+use crate::roster::strangers::{Acquaintances, about_strangers};
 use crate::tree::Browser;
 
 pub(crate) use objects::wrong_with;
@@ -154,6 +155,17 @@ impl Check<'_> {
         Ok(Some(Error::Damage { what }.to_string()))
     }
 
+    /// Slots and grants of nobody do no harm either, and somebody put them there.
+    fn strangers(&mut self, listed: &[ObjectMeta]) {
+        let known = Acquaintances::of(&self.repository.roster, &self.repository.id());
+        let names = listed.iter().map(|object| &object.name);
+        let strangers: Vec<_> = names.filter(|name| known.lack(name)).cloned().collect();
+        if let Some(text) = about_strangers(&strangers) {
+            self.monitor.note(&text);
+        }
+        self.report.foreign.extend(strangers);
+    }
+
     fn damaged_pack(&mut self, pack: PackName, how: &str) {
         if self.report.damaged_packs.insert(pack) {
             self.pending.push((pack, how.to_owned()));
@@ -176,6 +188,7 @@ impl Check<'_> {
                 None => self.report.foreign.push(object.name.clone()),
             }
         }
+        self.strangers(listed);
         self.monitor
             .count(Figure::ObjectsChecked, listed.len() as u64);
         let condemned = self.repository.logs.condemned();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use ownkey_crypto::{DeviceId, LocalStateKey, RepoId};
-use ownkey_storage::{AsOf, Storage};
+use ownkey_storage::{AsOf, ObjectName, Storage};
 
 use super::device::DeviceKey;
 use super::unlock::{self, Credential};
@@ -23,6 +23,8 @@ use crate::io::Io;
 use crate::keyring::Holder;
 use crate::log::{KnownLogs, LogReader, Logs};
 use crate::monitor::Monitor;
+use crate::roster::Roster;
+use crate::roster::strangers::{Acquaintances, about_strangers};
 use crate::state::{State, file, pin_location, pinned};
 
 /// Which repository the storage says it holds. Nothing vouches for it before it is opened.
@@ -148,7 +150,7 @@ impl Opening<'_> {
         let (environment, monitor, earlier) = (self.environment, self.monitor, self.view.earlier());
         let now = earlier.is_none();
         let state = State::of(environment, &repo, self.io.location());
-        let seed = match unlock::seed(&self.io, &repo, &state, credential) {
+        let unlock::Seed { seed, slots } = match unlock::seed(&self.io, &repo, &state, credential) {
             // Perhaps what is there now is another repository, and this machine has a key of it.
             Err(Error::NotEnrolled(_)) if header == Header::Expected => {
                 return self.settled(credential);
@@ -177,6 +179,7 @@ impl Opening<'_> {
             shown,
             newer_epoch,
         } = unlock::keys(&io, repo, holder, known.grant, monitor)?;
+        tell_strangers(monitor, (&roster, &repo), slots);
         let me = keys.me();
         let remembered = match now {
             true => state.load_tips(&state_key, &me.to_string())?,
@@ -254,5 +257,18 @@ pub(crate) fn read_header(io: &Io) -> Result<RepoId> {
     match io.find(&layout::header())? {
         Some(bytes) => Ok(header::parse(&bytes)?),
         None => Err(Error::NoRepository(io.location().to_string())),
+    }
+}
+
+/// Says which of the slots that were looked through are of nobody who ever was in the roster.
+fn tell_strangers(
+    monitor: &dyn Monitor,
+    (roster, repo): (&Roster, &RepoId),
+    slots: Vec<ObjectName>,
+) {
+    let known = Acquaintances::of(roster, repo);
+    let strangers: Vec<_> = slots.into_iter().filter(|name| known.lack(name)).collect();
+    if let Some(text) = about_strangers(&strangers) {
+        monitor.note(&text);
     }
 }

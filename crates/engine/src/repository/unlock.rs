@@ -8,7 +8,7 @@ use ownkey_crypto::{
     ObjectHash, OpenError, Password, PublicIdentity, RecoveryKey, RepoId, Slot, SlotContent,
     SlotError, SlotKind, UncheckedGrant, object_hash,
 };
-use ownkey_storage::Location;
+use ownkey_storage::{Location, ObjectName};
 
 use super::device::DeviceKey;
 use crate::error::{Class, Error, Lie, Result};
@@ -44,18 +44,34 @@ impl Credential<'_> {
     }
 }
 
+/// A seed, and the slots that were looked through for it.
+pub(super) struct Seed {
+    pub(super) seed: IdentitySeed,
+    pub(super) slots: Vec<ObjectName>,
+}
+
+impl Seed {
+    fn own(seed: IdentitySeed) -> Self {
+        Self {
+            seed,
+            slots: Vec::new(),
+        }
+    }
+}
+
 /// The seed that `credential` gives.
 pub(super) fn seed(
     io: &Io,
     repo: &RepoId,
     state: &State,
     credential: Credential<'_>,
-) -> Result<IdentitySeed> {
+) -> Result<Seed> {
     match credential {
         Credential::Device => state
             .load_device_key(Guard::Nothing)?
+            .map(Seed::own)
             .ok_or_else(|| Error::NotEnrolled(location(io.location()))),
-        Credential::DeviceKey(key) => Ok(key.0.duplicate()),
+        Credential::DeviceKey(key) => Ok(Seed::own(key.0.duplicate())),
         Credential::Password(password, kit) => {
             from_slots(io, repo, "password", |slot| match (slot.kind(), kit) {
                 (SlotKind::Password, _) => Some(slot.open_with_password(password)),
@@ -84,21 +100,26 @@ fn from_slots(
     repo: &RepoId,
     credential: &'static str,
     open: impl Fn(&Slot) -> Option<Result<SlotContent, SlotError>>,
-) -> Result<IdentitySeed> {
+) -> Result<Seed> {
     let mut tried = 0;
     let mut damaged = None;
-    for (hash, bytes) in slots(io)? {
-        let outcome = match Slot::parse(&bytes, &hash, repo) {
+    let there = slots(io)?;
+    let names = || there.iter().map(|(hash, _)| layout::slot(hash)).collect();
+    for (hash, bytes) in &there {
+        let outcome = match Slot::parse(bytes, hash, repo) {
             Ok(slot) => open(&slot),
             Err(source) => Some(Err(source)),
         };
         match outcome {
             None => {}
-            Some(Ok(content)) => return Ok(content.seed),
+            Some(Ok(SlotContent { seed, .. })) => {
+                let slots = names();
+                return Ok(Seed { seed, slots });
+            }
             Some(Err(SlotError::WrongCredential)) => tried += 1,
             Some(Err(source)) => {
                 damaged = Some(Error::Slot {
-                    name: layout::slot(&hash),
+                    name: layout::slot(hash),
                     source,
                 });
             }

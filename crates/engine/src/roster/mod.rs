@@ -5,6 +5,7 @@
 
 pub(crate) mod load;
 pub(crate) mod news;
+pub(crate) mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -437,6 +437,11 @@ fn a_recovery_key_that_was_replaced_opens_nothing_any_more() {
     let shown: Arc<dyn Storage> = Arc::new(shown.to_memory());
     let refused = with_recovery_key(&stranger, &shown, &case.recovery_key).err();
     assert!(matches!(refused, Some(Error::NoGrant)), "{refused:?}");
+    // That is ordinary, and nobody is warned of it.
+    let witness = World::in_memory(1093);
+    let opened = with_recovery_key(&witness, &shown, &new).unwrap();
+    assert_eq!(access::strangers(&opened).unwrap(), []);
+    assert_eq!(notes(&witness), [""; 0]);
     case.assert_restores(&with_recovery_key(&stranger, &case.storage, &new).unwrap());
     case.assert_restores(&case.open());
 }

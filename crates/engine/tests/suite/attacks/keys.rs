@@ -7,6 +7,8 @@ use ownkey_crypto::{
     ObjectHash, Password, ReadKey, ReaderKeys, RecoveryKey, Sealed, Slot, SlotContent, SlotError,
     object_hash,
 };
+use ownkey_engine::access;
+use ownkey_engine::check::{self, ReadData};
 use ownkey_engine::format::layout;
 use ownkey_engine::repository::{self, Credential, Founding, Guard, PasswordWay};
 use ownkey_engine::{Class, Error, Lie as Caught};
@@ -164,11 +166,8 @@ fn a_slot_and_a_grant_that_the_storage_added_open_nothing() {
         label: "recovery key".to_owned(),
     };
     let slot = Slot::seal_recovery_key(&content, &forger.repo, &key, &TestRandom::of(79)).unwrap();
-    put(
-        &scene.storage,
-        &layout::slot(&slot.hash()),
-        slot.into_bytes(),
-    );
+    let planted = layout::slot(&slot.hash());
+    put(&scene.storage, &planted, slot.into_bytes());
     let own = grant
         .seal(stranger.public(), &forger.repo, &stranger, &hedge)
         .unwrap();
@@ -189,10 +188,23 @@ fn a_slot_and_a_grant_that_the_storage_added_open_nothing() {
         state(&world).is_empty(),
         "a machine that was fooled would remember"
     );
-    // The owner's recovery key opens as before, and no roster entry names the slot.
-    let (_, opened) = scene.newcomer(9306);
+    // The owner's recovery key opens as before, and no roster entry names the slot: that is said.
+    let (owner, opened) = scene.newcomer(9306);
+    let opened = opened.unwrap();
+    let said = |world: &World, name: &ObjectName| {
+        let notes = world.monitor.notes.lock().unwrap();
+        let told = notes.iter().filter(|note| note.contains(name.as_str()));
+        told.filter(|note| note.contains("nobody in the roster"))
+            .count()
+    };
+    assert_eq!(said(&owner, &planted), 1);
+    let mut strangers = [planted.clone(), name.clone()];
+    strangers.sort();
+    assert_eq!(access::strangers(&opened).unwrap(), strangers);
+    let report = check::run(&opened, ReadData::No, &owner.monitor).unwrap();
+    assert_eq!((report.foreign.len(), report.worst()), (2, None));
+    assert_eq!((said(&owner, &planted), said(&owner, &name)), (2, 1));
     let slots: usize = opened
-        .unwrap()
         .roster()
         .members()
         .map(|member| member.slots.len())
