@@ -39,6 +39,7 @@ mod retention;
 mod secrets;
 mod session;
 mod signals;
+mod silence;
 mod size;
 mod span;
 mod spec;

@@ -42,6 +42,7 @@ pub mod repository;
 pub mod restore;
 mod retention;
 mod roster;
+pub mod silence;
 pub mod source;
 mod state;
 pub mod stats;

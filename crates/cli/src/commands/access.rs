@@ -14,6 +14,7 @@ use crate::exit::Class;
 use crate::failure::Failure;
 use crate::keys::SlotKind;
 use crate::session::Session;
+use crate::silence;
 
 /// Tells it in the order in which a tired person asks.
 pub(crate) fn run(cx: &Context) -> Result<Class, Failure> {
@@ -44,6 +45,7 @@ pub(crate) fn run(cx: &Context) -> Result<Class, Failure> {
             .json("key_of_nobody", json!({ "object": name.to_string() }))?;
     }
     history(cx, repository)?;
+    silence::note(cx, repository);
     Ok(Class::Ok)
 }
 

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::moment::Earlier;
 use crate::opening::{self, Purpose};
 use crate::session::Session;
+use crate::silence;
 use crate::size;
 use crate::spec::short_id;
 use crate::ui::progress::{Progress, Work};
@@ -57,6 +58,7 @@ pub(crate) fn run(cx: &Context, args: &CheckArgs) -> Result<Class, Failure> {
             .json("error", lines::problem(&concerned.path, &message, "check"))?;
     }
     summary(cx, &report, read)?;
+    silence::note(cx, &session.repository);
     Ok(report.worst().map_or(Class::Ok, class))
 }
 

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::moment::Earlier;
 use crate::opening::Purpose;
 use crate::session::Session;
+use crate::silence;
 use crate::spec::short_id;
 use crate::ui::table::{Align, Table};
 use crate::ui::{json as lines, sanitize, show};
@@ -87,6 +88,7 @@ pub(crate) fn run(cx: &Context, args: &SnapshotsArgs) -> Result<Class, Failure> 
         "snapshot",
         "snapshots",
     ))?;
+    silence::note(cx, &session.repository);
     if session.repository.unfinished().is_some() {
         cx.ui
             .note("an interrupted backup of this machine is kept; the next backup goes on from it");

@@ -24,4 +24,5 @@ mod repair;
 mod requests;
 mod restore;
 mod retention;
+mod silence;
 mod world;
