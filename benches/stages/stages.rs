@@ -200,6 +200,7 @@ impl Keys {
         seal_pack(
             &writer,
             PackInput {
+                parity: None,
                 kind: PackKind::Data,
                 padding,
                 frames: frames.collect(),

@@ -21,6 +21,7 @@ static SEALED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     };
     let frames = vec![frame(1), frame(2)];
     let input = PackInput {
+        parity: None,
         kind: PackKind::Data,
         padding: PackPadding::Padme,
         frames,

@@ -28,6 +28,7 @@ mod moment;
 mod new_password;
 mod opening;
 mod options;
+mod parity;
 mod phrase;
 mod profile;
 mod program;

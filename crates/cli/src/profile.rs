@@ -29,6 +29,7 @@ use crate::failure::Failure;
 use crate::folders::SettingsFile;
 use crate::habits::Habits;
 use crate::options::StorageOptions;
+use crate::parity;
 use crate::retention::Retention;
 
 /// What `config.toml` says about one repository.
@@ -50,6 +51,8 @@ pub(crate) struct Profile {
     pub(crate) tags: Vec<String>,
     /// As for `--compression`.
     pub(crate) compression: Option<Wish>,
+    /// As for `--parity`.
+    pub(crate) parity: Option<parity::Wish>,
     /// As for `--password-file`.
     pub(crate) password_file: Option<PathBuf>,
     /// As for `--password-command`.

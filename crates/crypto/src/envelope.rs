@@ -86,7 +86,7 @@ pub(crate) fn seal_single(
         .finalize()
         .as_bytes();
 
-    let begun = begin(label, way, plaintext_hash, hedge)?;
+    let begun = begin(label, way, (plaintext_hash, 0), hedge)?;
     let mut object = Vec::with_capacity(usize::try_from(total).map_err(|_| too_long)?);
     object.extend_from_slice(&begun.header);
     object.extend_from_slice(&prefix);
@@ -201,7 +201,7 @@ mod tests {
 
     /// An envelope by somebody who has the key, around any plaintext.
     fn crafted(key: &Secret, plaintext: &[u8]) -> Vec<u8> {
-        let begun = begin(&LABEL, &SealWay::Symmetric(key), [0; 32], &hedge()).unwrap();
+        let begun = begin(&LABEL, &SealWay::Symmetric(key), ([0; 32], 0), &hedge()).unwrap();
         let mut object = [&begun.header, plaintext].concat();
         begun
             .key

@@ -51,11 +51,12 @@ pub(crate) struct Begun {
     pub(crate) key: FrameKey,
 }
 
-/// Makes a header. `plaintext_hash` covers everything that will be sealed under it (docs/format.md §6).
+/// Makes a header. The hash covers everything that will be sealed under it (docs/format.md §6); `parity` is the length of
+/// the parity section, of packs only.
 pub(crate) fn begin(
     label: &Label<'_>,
     way: &SealWay<'_>,
-    plaintext_hash: [u8; 32],
+    (plaintext_hash, parity): ([u8; 32], u32),
     hedge: &Hedge,
 ) -> Result<Begun, SealError> {
     let salt = hedge.salt(plaintext_hash)?;
@@ -74,7 +75,7 @@ pub(crate) fn begin(
     let key = committed_key(
         &KeyInputs {
             public: &header,
-            parity: 0,
+            parity,
             wrap: &wrap,
             name: label.name,
         },
@@ -83,7 +84,7 @@ pub(crate) fn begin(
     );
     header.extend_from_slice(&salt);
     header.extend_from_slice(&key.commitment);
-    header.extend_from_slice(&0u32.to_le_bytes());
+    header.extend_from_slice(&parity.to_le_bytes());
     header.extend_from_slice(&wrap);
     let hash = *blake3::hash(&header).as_bytes();
     Ok(Begun {

@@ -114,7 +114,7 @@ pub use label::Class;
 pub use local_state::LocalStateKey;
 pub use log_keys::{LogKeys, RosterKeys};
 pub use name_keys::NameKeys;
-pub use pack::{FrameInput, PackInput, PackKind, PackPadding, SealedPack, seal_pack};
+pub use pack::{FrameInput, PackInput, PackKind, PackPadding, ParityCode, SealedPack, seal_pack};
 pub use pack_open::{PackOpener, Trailer};
 pub use padding::{padme, single_class, small_session_class};
 pub use password::{KdfCost, Password};

@@ -46,12 +46,25 @@ pub enum PackPadding {
     SmallSession,
 }
 
+/// What is appended to a pack so that damage can be healed: how many bytes to so many, and which ones.
+///
+/// Both are plain functions, so nothing but the sealed bytes can flow into what is appended.
+#[derive(Clone, Copy, Debug)]
+pub struct ParityCode {
+    /// Bytes of the section for so many bytes before it.
+    pub length: fn(usize) -> usize,
+    /// The section for these bytes.
+    pub section: fn(&[u8]) -> Vec<u8>,
+}
+
 /// What becomes one pack; `S` holds the bytes of its frames.
 pub struct PackInput<S = Vec<u8>> {
     /// What it holds.
     pub kind: PackKind,
     /// Which lengths it may have.
     pub padding: PackPadding,
+    /// What it ends with, if anything.
+    pub parity: Option<ParityCode>,
     /// Its frames, at least one.
     pub frames: Vec<FrameInput<S>>,
 }
@@ -113,6 +126,8 @@ struct Plan {
     directory_bytes: Vec<u8>,
     trailer: [u8; TRAILER_LEN],
     total: usize,
+    /// Bytes of the parity section, which comes behind `total`.
+    parity: usize,
 }
 
 /// Seals frames into one pack.
@@ -127,14 +142,15 @@ pub fn seal_pack<S: AsRef<[u8]>>(
 ) -> Result<SealedPack, SealError> {
     let way = keys.pack_way();
     let plan = plan(&input, way.header_len(), hedge.random())?;
+    let parity = u32::try_from(plan.parity).map_err(|_| SealError::TooLong)?;
     let begun = begin(
         &keys.label(input.kind.class(), ""),
         &way,
-        plan.plaintext_hash(&input.frames),
+        (plan.plaintext_hash(&input.frames), parity),
         hedge,
     )?;
 
-    let mut pack = Vec::with_capacity(plan.total);
+    let mut pack = Vec::with_capacity(plan.total.saturating_add(plan.parity));
     pack.extend_from_slice(&begun.header);
     let mut frames: Vec<Option<FrameInput<S>>> = input.frames.into_iter().map(Some).collect();
     for &number in &plan.order {
@@ -164,6 +180,13 @@ pub fn seal_pack<S: AsRef<[u8]>>(
         begun
             .key
             .seal_tail(FrameSlot::only(kind), &mut pack, start)?;
+    }
+    if let Some(code) = input.parity {
+        let section = (code.section)(&pack);
+        if section.len() != plan.parity {
+            return Err(SealError::BadFrame);
+        }
+        pack.extend_from_slice(&section);
     }
     let directory_len =
         u32::try_from(plan.directory_bytes.len()).map_err(|_| SealError::TooLong)?;
@@ -204,7 +227,10 @@ fn plan<S: AsRef<[u8]>>(
         PackPadding::Padme => padme(bare),
         PackPadding::SmallSession => small_session_class(bare, below(random, SMALL_SESSION_STEP)?),
     };
-    if total > wide(MAX_OBJECT) {
+    let as_usize = |length: u64| usize::try_from(length).map_err(|_| SealError::TooLong);
+    let before = as_usize(total)?;
+    let parity = input.parity.map_or(0, |code| (code.length)(before));
+    if before.saturating_add(parity) > MAX_OBJECT {
         return Err(SealError::TooLong);
     }
     let zeros = total.saturating_sub(bare);
@@ -217,14 +243,14 @@ fn plan<S: AsRef<[u8]>>(
     ])?;
     let directory = Directory::new(entries);
     let directory_bytes = directory.encode();
-    let as_usize = |length: u64| usize::try_from(length).map_err(|_| SealError::TooLong);
     Ok(Plan {
         directory,
         order,
         padding: as_usize(zeros)?,
         directory_bytes,
         trailer,
-        total: as_usize(total)?,
+        total: before,
+        parity,
     })
 }
 

@@ -189,12 +189,13 @@ mod tests {
     use super::*;
     use crate::aead::audit;
     use crate::directory::{ChunkType, Codec};
+    use crate::error::SealError;
     use crate::header::{HEADER_LEN, MAX_HEADER_LEN};
     use crate::hedge::Hedge;
     use crate::identity::IdentitySeed;
     use crate::ids::{ChunkId, Epoch, RepoId};
     use crate::keys::ReadKey;
-    use crate::pack::{FrameInput, PackInput, PackPadding, seal_pack};
+    use crate::pack::{FrameInput, PackInput, PackPadding, ParityCode, seal_pack};
     use crate::random::testing::{SeededRandom, StuckRandom};
     use crate::{Random, WriterKeys};
     use std::collections::HashSet;
@@ -227,6 +228,7 @@ mod tests {
     fn pack(writer: &WriterKeys, hedge: &Hedge) -> Vec<u8> {
         let frames = vec![frame(1), frame(2)];
         let input = PackInput {
+            parity: None,
             kind: PackKind::Data,
             padding: PackPadding::Padme,
             frames,
@@ -263,6 +265,40 @@ mod tests {
     }
 
     #[test]
+    fn a_pack_with_parity_opens_and_its_length_is_part_of_the_key() {
+        let (keys, hedge) = (keys(), hedge(SeededRandom::new(5)));
+        let seal = |section: fn(&[u8]) -> Vec<u8>| {
+            let input = PackInput {
+                parity: Some(ParityCode {
+                    length: |before| before / 4,
+                    section,
+                }),
+                kind: PackKind::Data,
+                padding: PackPadding::Padme,
+                frames: vec![frame(1)],
+            };
+            seal_pack(&keys.writer(), input, &hedge)
+        };
+        let sealed = seal(|before| vec![7; before.len() / 4]).unwrap();
+        let hash = sealed.hash;
+        let mut pack = sealed.sealed.into_bytes();
+        assert_eq!(
+            crate::object_hash(&pack),
+            hash,
+            "the name covers the parity"
+        );
+        let opener = PackOpener::new(&keys, PackKind::Data, &pack).unwrap();
+        assert_eq!(opener.open_whole(&pack).as_ref(), Ok(&sealed.directory));
+        // What the section says is nobody's business here.
+        let last = pack.len() - 1;
+        pack[last] ^= 1;
+        assert!(opener.open_whole(&pack).is_ok());
+        pack[HEADER_LEN - 4] ^= 1;
+        assert!(PackOpener::new(&keys, PackKind::Data, &pack).is_err());
+        assert_eq!(seal(|_| vec![7; 3]).err(), Some(SealError::BadFrame));
+    }
+
+    #[test]
     fn ten_thousand_packs_repeat_no_key_and_nonce_even_with_a_stuck_generator() {
         let (keys, hedge) = (keys(), hedge(StuckRandom));
         let writer = keys.writer();
@@ -287,6 +323,7 @@ mod tests {
         let changed = seal_pack(
             &keys.writer(),
             PackInput {
+                parity: None,
                 kind: PackKind::Data,
                 padding: PackPadding::Padme,
                 frames: vec![frame(3)],
@@ -310,7 +347,7 @@ mod tests {
         let begun = crate::header::begin(
             &label,
             &writer.pack_way(),
-            [0; 32],
+            ([0; 32], 0),
             &hedge(SeededRandom::new(3)),
         )
         .unwrap();

@@ -15,6 +15,7 @@ use ownkey_storage::{StorageError, StorageErrorKind};
 
 use crate::error::{Error, Result};
 use crate::format::layout;
+use crate::healing::Healer;
 use crate::index::{Index, PackEntry, Place};
 use crate::io::Io;
 use crate::keyring::Keyring;
@@ -22,9 +23,8 @@ use crate::lock::lock;
 use crate::memory::Memory;
 use crate::unpack;
 pub(crate) use crate::unpack::Frame;
+use crate::unpack::PackInHand;
 
-/// Length of an AEAD tag (RFC 8439).
-const TAG: u64 = 16;
 /// Range reads are aligned outward to this, so that the storage does not learn where frames lie
 /// (docs/format.md §9).
 const ALIGNMENT: u64 = 256 << 10;
@@ -38,6 +38,7 @@ pub(crate) struct Chunks {
     index: Arc<Index>,
     memory: Memory,
     openers: Mutex<HashMap<u32, Arc<PackOpener>>>,
+    healer: Healer,
     frames: Mutex<FrameCache>,
     later: Mutex<Later>,
 }
@@ -59,6 +60,7 @@ enum Later {
 impl Chunks {
     pub(crate) fn new(io: Io, keys: Arc<Keyring>, index: Arc<Index>, memory: Memory) -> Self {
         Self {
+            healer: Healer::new(io.clone()),
             io,
             keys,
             index,
@@ -138,14 +140,34 @@ impl Chunks {
         }
         let filed = self.index.filed(place.pack)?;
         let (pack, entry) = (&filed.pack, filed.frame(place.frame)?);
-        let start = u64::from(entry.offset);
-        let range = start..start + u64::from(entry.stored_len) + TAG;
-        let stored = self.range(pack, range)?;
-        let opener = self.opener(pack)?;
-        let frame = Arc::new(self.decode(pack, &opener, place.frame, entry, &stored)?);
+        let frame = match self.fetched(pack, place.frame, entry) {
+            Err(error) if is_damage(&error) => self.healed(pack, (place.frame, entry), error)?,
+            frame => frame?,
+        };
+        let frame = Arc::new(frame);
         let kept = (Arc::clone(&frame), entry.plain_len as usize);
         lock(&self.frames).put(key, kept, self.memory.frames_kept());
         Ok(frame)
+    }
+
+    fn fetched(&self, pack: &PackEntry, number: u32, entry: &FrameEntry) -> Result<Frame> {
+        let stored = self.range(pack, entry.range())?;
+        let opener = self.opener(pack)?;
+        self.decode(pack, &opener, number, entry, &stored)
+    }
+
+    /// A frame out of a pack that its parity can heal; else why it cannot be read.
+    fn healed(&self, pack: &PackEntry, frame: (u32, &FrameEntry), error: Error) -> Result<Frame> {
+        let Some(bytes) = self.healer.heal(&pack.name, pack.length)? else {
+            return Err(error);
+        };
+        let healed = PackInHand::new(&self.keys, pack.name.kind, bytes)?;
+        healed.and_then(|healed| healed.chunks(frame)).ok_or(error)
+    }
+
+    /// What to tell once of packs that had to be healed.
+    pub(crate) fn healed_note(&self) -> Option<String> {
+        self.healer.note()
     }
 
     /// A whole pack, for who wants most of it. Checked by its name, so that its header and every

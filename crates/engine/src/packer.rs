@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use ownkey_crypto::{FrameInput, PackInput, PackKind, PackPadding, seal_pack};
+use ownkey_crypto::{FrameInput, PackInput, PackKind, PackPadding, ParityCode, seal_pack};
 use ownkey_storage::StorageError;
 
 use crate::buffers::{Buffer, Buffers};
@@ -20,6 +20,7 @@ use crate::keyring::Keyring;
 use crate::lock::lock;
 use crate::memory::Memory;
 use crate::monitor::{Figure, Monitor, Stage, timed};
+use crate::parity::Parity;
 
 /// A pack is sealed when its frames and what its directory says of them reach this many bytes.
 const TARGET: usize = 16 << 20;
@@ -40,6 +41,7 @@ pub(crate) struct Packer<'m> {
     io: Io,
     keys: Arc<Keyring>,
     monitor: &'m dyn Monitor,
+    parity: Option<ParityCode>,
     /// Bytes of frames and packs that may be in memory at once.
     room: usize,
     buffers: Arc<Buffers>,
@@ -85,13 +87,14 @@ impl<'m> Packer<'m> {
     pub(crate) fn new(
         io: Io,
         keys: Arc<Keyring>,
-        memory: Memory,
+        (memory, parity): (Memory, Parity),
         monitor: &'m dyn Monitor,
     ) -> Self {
         Self {
             io,
             keys,
             monitor,
+            parity: parity.code(),
             room: memory.packs(),
             buffers: Buffers::keeping(memory.buffers()),
             shelf: Arc::default(),
@@ -187,6 +190,7 @@ impl<'m> Packer<'m> {
         let ended = |stored| self.shelf.ended(held, stored);
         let (keys, hedge) = (self.keys.writer(), &self.keys.holder.hedge);
         let input = PackInput {
+            parity: self.parity,
             kind,
             padding,
             frames: pack.frames,

@@ -86,10 +86,16 @@ impl<'k> PackInHand<'k> {
         self.opener.open_directory(directory, &trailer).ok()
     }
 
+    /// The chunks of a frame, if every one of them is what its id says.
+    pub(crate) fn chunks(&self, (number, entry): (u32, &FrameEntry)) -> Option<Frame> {
+        let stored = self.slice(entry.range())?;
+        frame(&self.keys.names, &self.opener, (number, entry), stored)
+    }
+
     /// A frame as it was before it was sealed, if every chunk in it is what its id says.
     pub(crate) fn frame(&self, number: u32, entry: &FrameEntry) -> Option<Opened> {
+        self.chunks((number, entry))?;
         let stored = self.slice(entry.range())?;
-        frame(&self.keys.names, &self.opener, (number, entry), stored)?;
         self.opener.open_frame(number, stored).ok()
     }
 

@@ -17,6 +17,7 @@ use crate::exit::Class;
 use crate::failure::Failure;
 use crate::habits::{self, Habits};
 use crate::opening::Purpose;
+use crate::parity::ParityArgs;
 use crate::session::{Session, note_borrowed_identity};
 use crate::spec::short_id;
 use crate::stdin::{self, StdinArgs};
@@ -55,6 +56,8 @@ pub(crate) struct WhatArgs {
     excludes: ExcludeArgs,
     #[command(flatten)]
     pub(super) compression: CompressionArgs,
+    #[command(flatten)]
+    pub(super) parity: ParityArgs,
 }
 
 /// Backs up.
@@ -109,6 +112,9 @@ fn open(cx: &Context, args: &WhatArgs) -> Result<Session, Failure> {
     session
         .repository
         .compress(args.compression.over(cx.profile.compression));
+    session
+        .repository
+        .protect(args.parity.over(cx.profile.parity));
     if let Some(lock) = cx.storage.object_lock {
         session.repository.keep_locked(lock.period)?;
     }

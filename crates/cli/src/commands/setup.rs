@@ -45,6 +45,9 @@ pub(crate) fn run(cx: &Context, args: &SetupArgs) -> Result<Class, Failure> {
     session
         .repository
         .compress(args.what.compression.over(cx.profile.compression));
+    session
+        .repository
+        .protect(args.what.parity.over(cx.profile.parity));
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Backup);
     let report = backup::run(
         &mut session.repository,

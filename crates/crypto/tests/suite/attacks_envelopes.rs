@@ -305,6 +305,7 @@ fn a_broken_generator_seals_nothing() {
             seal_pack(
                 &writer,
                 PackInput {
+                    parity: None,
                     kind: PackKind::Data,
                     padding: PackPadding::Padme,
                     frames

@@ -18,6 +18,7 @@ fn a_pack_opens_to_what_was_sealed_for_readers_and_from_write_only_devices() {
             let pack = seal_pack(
                 &writer,
                 PackInput {
+                    parity: None,
                     kind: PackKind::Data,
                     padding,
                     frames,
@@ -48,6 +49,7 @@ fn a_pack_has_a_padded_length_and_its_directory_is_the_one_that_was_returned() {
     let small = seal_pack(
         &world.reader.writer(),
         PackInput {
+            parity: None,
             kind: PackKind::Meta,
             padding: PackPadding::SmallSession,
             frames,
@@ -290,6 +292,7 @@ fn a_chunk_that_is_not_what_its_id_says_is_refused() {
     let pack = seal_pack(
         &world.reader.writer(),
         PackInput {
+            parity: None,
             kind: PackKind::Data,
             padding: PackPadding::Padme,
             frames: vec![lie],
@@ -350,6 +353,7 @@ fn frames_whose_lengths_disagree_are_not_sealed() {
         let refused = seal_pack(
             &world.reader.writer(),
             PackInput {
+                parity: None,
                 kind: PackKind::Data,
                 padding: PackPadding::Padme,
                 frames: vec![frame],
@@ -361,6 +365,7 @@ fn frames_whose_lengths_disagree_are_not_sealed() {
     let none = seal_pack(
         &world.reader.writer(),
         PackInput {
+            parity: None,
             kind: PackKind::Data,
             padding: PackPadding::Padme,
             frames: Vec::<FrameInput>::new(),
@@ -385,6 +390,7 @@ fn more_than_an_object_may_hold_is_not_sealed() {
     let refused = seal_pack(
         &world.reader.writer(),
         PackInput {
+            parity: None,
             kind: PackKind::Data,
             padding: PackPadding::Padme,
             frames,

@@ -124,6 +124,7 @@ fn pack(world: &World, writer: &WriterKeys) -> Sealed {
     seal_pack(
         writer,
         PackInput {
+            parity: None,
             kind: PackKind::Data,
             padding: PackPadding::Padme,
             frames,

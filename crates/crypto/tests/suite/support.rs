@@ -114,6 +114,7 @@ impl World {
         seal_pack(
             &self.reader.writer(),
             PackInput {
+                parity: None,
                 kind: PackKind::Data,
                 padding: PackPadding::Padme,
                 frames,

@@ -233,7 +233,7 @@ impl<'r> Session<'r> {
         Packer::new(
             io.clone(),
             Arc::clone(keys),
-            environment.memory,
+            (environment.memory, self.repository.parity),
             self.monitor,
         )
     }

@@ -11,16 +11,18 @@ use bytes::Bytes;
 use ownkey_crypto::PackKind;
 
 use super::salvage::{Salvage, Salvaged};
-use super::{Named, Run, may_repair, stored};
+use super::{Named, Run, may_repair};
 use crate::damage::known_damage;
 use crate::error::{Error, Result};
 use crate::format::entry::{Listed, PackName};
 use crate::format::layout::{self, Object};
 use crate::format::segment::IndexedPack;
+use crate::healing::stored;
 use crate::index::Index;
 use crate::lock::lock;
 use crate::monitor::{Figure, Monitor};
 use crate::parallel::{WORKERS, each};
+use crate::parity;
 use crate::repository::Repository;
 use crate::unpack::PackInHand;
 
@@ -115,7 +117,7 @@ impl Run<'_> {
         let read = Mutex::new(Read::default());
         let (repository, monitor) = (self.session.repository(), self.monitor);
         each(packs, WORKERS, monitor, |pack| {
-            let Some(bytes) = stored(repository, pack)? else {
+            let Some(bytes) = stored(&repository.io, pack)? else {
                 return Ok(());
             };
             monitor.count(Figure::ObjectsChecked, 1);
@@ -143,10 +145,12 @@ impl Run<'_> {
 
     /// What is good in a pack that nothing but its own directory speaks of.
     fn salvage(&self, salvage: &mut Salvage<'_>, name: &PackName) -> Result<()> {
-        let Some(bytes) = stored(self.session.repository(), name)? else {
+        let Some(bytes) = stored(&self.session.repository().io, name)? else {
             return Ok(());
         };
-        let Some(pack) = PackInHand::new(&self.keys, name.kind, bytes)? else {
+        // As long as it is is as long as it was, as far as anybody knows.
+        let healed = parity::heal(&bytes, bytes.len()).map_or(bytes, Bytes::from);
+        let Some(pack) = PackInHand::new(&self.keys, name.kind, healed)? else {
             return Ok(());
         };
         match pack.directory() {

@@ -14,7 +14,7 @@ use ownkey_crypto::Capabilities;
 
 use crate::backup::session::Session;
 use crate::error::{Error, Result};
-use crate::format::entry::{Event, Listed, PackName};
+use crate::format::entry::{Event, Listed};
 use crate::keyring::Keyring;
 use crate::monitor::Monitor;
 use crate::repository::Repository;
@@ -87,15 +87,5 @@ fn may_repair(repository: &Repository) -> Result<()> {
     match repository.may_read() {
         true => repository.must_be_writable(),
         false => Err(Error::NotAllowed("read, and so not repair")),
-    }
-}
-
-/// The bytes under a pack's name, whatever they are; `None` if there are none.
-fn stored(repository: &Repository, pack: &PackName) -> Result<Option<bytes::Bytes>> {
-    use ownkey_storage::StorageErrorKind::{NotFound, TooLarge};
-    match repository.io.get(&crate::format::layout::pack(pack)) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if matches!(error.kind(), NotFound | TooLarge) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }

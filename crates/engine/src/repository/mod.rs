@@ -29,6 +29,7 @@ use crate::keyring::Keyring;
 use crate::log::{Appender, Draft, KnownLogs, LogReader, Logs, Next};
 use crate::log_state::Condemned;
 use crate::monitor::Monitor;
+use crate::parity::Parity;
 use crate::roster::Roster;
 use crate::roster::load::{self, Shown};
 use crate::state::{State, Tips, file};
@@ -65,6 +66,8 @@ pub struct Repository {
     pub(crate) keep_locked: Option<Duration>,
     /// How what is new is compressed.
     pub(crate) compression: Compression,
+    /// How much parity new packs get.
+    pub(crate) parity: Parity,
 }
 
 /// The state of given sources at one time.
@@ -141,6 +144,11 @@ impl Repository {
     /// From now on, what is new is compressed like this.
     pub fn compress(&mut self, compression: Compression) {
         self.compression = compression;
+    }
+
+    /// From now on, new packs end with parity, from which damage is healed.
+    pub fn protect(&mut self, parity: Parity) {
+        self.parity = parity;
     }
 
     /// Refuses to go on where nothing may be written: an earlier state is shown, or our keys are those

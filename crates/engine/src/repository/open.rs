@@ -23,6 +23,7 @@ use crate::io::Io;
 use crate::keyring::Holder;
 use crate::log::{KnownLogs, LogReader, Logs};
 use crate::monitor::Monitor;
+use crate::parity::Parity;
 use crate::roster::Roster;
 use crate::roster::strangers::{Acquaintances, about_strangers};
 use crate::state::{State, file, pin_location, pinned};
@@ -223,6 +224,7 @@ impl Opening<'_> {
             newer_epoch,
             keep_locked: None,
             compression: Compression::default(),
+            parity: Parity::NONE,
         };
         repository.remember()?;
         Ok(repository)

@@ -174,6 +174,9 @@ pub fn run(
     };
     planner::plan(&restorer, &start)?;
     restorer.finish_late()?;
+    if let Some(note) = browser.chunks.healed_note() {
+        monitor.note(&note);
+    }
     if let (Some(marker), Some(tree)) = (marker, &restorer.tree) {
         tree.sync()
             .map_err(|error| unusable(&options.target, error))?;

@@ -406,6 +406,7 @@ impl Forger {
         } = seal_pack(
             &self.writer(),
             PackInput {
+                parity: None,
                 kind,
                 padding: PackPadding::Padme,
                 frames,
