@@ -1,6 +1,7 @@
 //! `ownkey snapshots`
 
 use ownkey_engine::copy::CopiedFrom;
+use ownkey_engine::repair::RepairedFrom;
 use ownkey_engine::repository::Snapshot;
 use serde_json::json;
 
@@ -106,6 +107,9 @@ fn row(snapshot: &Snapshot) -> [String; 6] {
     if let Some(first) = CopiedFrom::of(record) {
         paths.push(format!("(a copy of {})", short_id(&first.snapshot)));
     }
+    if let Some(RepairedFrom(old)) = RepairedFrom::of(record) {
+        paths.push(format!("(what is left of {})", short_id(&old)));
+    }
     if record.problems > 0 {
         paths.push(format!(
             "({})",
@@ -122,10 +126,10 @@ fn row(snapshot: &Snapshot) -> [String; 6] {
     ]
 }
 
-/// The user's tags: where a copy comes from is told beside them.
+/// The user's tags: where a copy or a repaired snapshot comes from is told beside them.
 fn tags(snapshot: &Snapshot) -> Vec<&str> {
     let tags = snapshot.record.tags.iter().map(String::as_str);
-    tags.filter(|tag| CopiedFrom::parse(tag).is_none())
+    tags.filter(|tag| CopiedFrom::parse(tag).is_none() && RepairedFrom::parse(tag).is_none())
         .collect()
 }
 
@@ -154,6 +158,7 @@ pub(crate) fn described(snapshot: &Snapshot) -> serde_json::Value {
         "program_version": record.version,
         "original": CopiedFrom::of(record).map(|first| first.snapshot.to_string()),
         "original_repository": CopiedFrom::of(record).map(|first| first.repository.to_string()),
+        "repaired_from": RepairedFrom::of(record).map(|old| old.0.to_string()),
         "problems": record.problems,
         "summary": {
             "total_files_processed": record.counts.files,

@@ -15,7 +15,7 @@ use crate::list::{Step, Walk, join, key};
 use crate::monitor::Problem;
 use crate::repository::Snapshot;
 
-/// Entries after which the search ends: by then the answer is "restore what you can".
+/// Entries after which one of each further snapshot is enough: by then the answer is "restore what you can".
 const COUNTED: u64 = 100_000;
 
 /// A directory on the way to where the search is.
@@ -52,7 +52,9 @@ impl Check<'_> {
         let mut walk = Walk::new(self.browser, root);
         while let Some(step) = walk.step() {
             self.go_on()?;
-            if self.report.concerned_count >= COUNTED {
+            if self.report.concerned_count >= COUNTED
+                && self.report.concerned_snapshots.contains(&snapshot.id)
+            {
                 return Ok(());
             }
             let found = match step {
@@ -117,6 +119,7 @@ impl Check<'_> {
 
     fn name(&mut self, snapshot: &Snapshot, path: &[Name], message: String) {
         self.report.concerned_count += 1;
+        self.report.concerned_snapshots.insert(snapshot.id);
         if self.report.concerned.len() >= CONCERNED_NAMED {
             return;
         }

@@ -87,6 +87,8 @@ pub struct CheckReport {
     pub concerned: Vec<Concerned>,
     /// How many there are.
     pub concerned_count: u64,
+    /// The snapshots that they are in.
+    pub concerned_snapshots: BTreeSet<ObjectHash>,
 }
 
 impl CheckReport {

@@ -25,7 +25,7 @@ use crate::format::record::{Counts, FIRST_PROBLEMS, MAX_TAGS, SnapshotRecord};
 use crate::monitor::Monitor;
 use crate::repository::{Repository, Snapshot};
 use crate::tree::Browser;
-use walk::{Earlier, Original, Trust};
+pub(crate) use walk::{Earlier, Original, Trust};
 
 pub use note::CopiedFrom;
 

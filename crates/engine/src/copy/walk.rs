@@ -1,4 +1,4 @@
-//! A snapshot of one repository as what a pass into another takes its entries from.
+//! A snapshot of one repository as what a pass into another takes its entries from; or into the same one, for who repairs.
 //!
 //! An earlier snapshot and its copy are walked beside it, like three sorted lists: a file that
 //! has the content it had in the earlier one has the content of the earlier copy, and is not
@@ -20,24 +20,24 @@ use crate::monitor::{Figure, Problem};
 use crate::tree::{Browser, NodeStream};
 
 /// A snapshot to copy.
-pub(super) struct Original {
-    pub(super) from: Arc<Browser>,
-    pub(super) root: Stream,
-    pub(super) earlier: Option<Earlier>,
+pub(crate) struct Original {
+    pub(crate) from: Arc<Browser>,
+    pub(crate) root: Stream,
+    pub(crate) earlier: Option<Earlier>,
 }
 
 /// A snapshot that was copied before, and its copy.
-pub(super) struct Earlier {
-    pub(super) theirs: Stream,
-    pub(super) ours: Stream,
+pub(crate) struct Earlier {
+    pub(crate) theirs: Stream,
+    pub(crate) ours: Stream,
     /// Reads the copy.
-    pub(super) to: Arc<Browser>,
-    pub(super) trust: Trust,
+    pub(crate) to: Arc<Browser>,
+    pub(crate) trust: Trust,
 }
 
 /// How far an earlier copy can be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(crate) enum Trust {
     /// It has all that the snapshot had, and every chunk in the repository can be relied on: an
     /// unchanged directory is taken over without a look into it.
     Wholly,

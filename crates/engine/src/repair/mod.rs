@@ -5,7 +5,9 @@
 //! look rule (docs/adr/0007-look-rule.md), and what is damaged is condemned, so that no other machine relies on it. Each repair can be interrupted and run again, in any order with the others.
 
 mod index;
+mod packs;
 mod salvage;
+mod snapshots;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,7 +22,9 @@ use crate::monitor::Monitor;
 use crate::repository::Repository;
 
 pub use index::{IndexReport, index};
+pub use packs::{PacksReport, packs};
 pub use salvage::Salvaged;
+pub use snapshots::{Repaired, RepairedFrom, SnapshotsReport, snapshots};
 
 /// What became of the new places of chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
