@@ -1,12 +1,19 @@
 //! `ownkey check`
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
 use ownkey_engine::Class as EngineClass;
 use ownkey_engine::check::{self, CheckReport, ObjectsReport, ReadData};
+
+use ownkey_engine::repository::Snapshot;
 use serde_json::json;
 
+use crate::clock;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::keys::ObjectHash;
 use crate::moment::Earlier;
 use crate::opening::{self, Purpose};
 use crate::session::Session;
@@ -47,15 +54,16 @@ pub(crate) fn run(cx: &Context, args: &CheckArgs) -> Result<Class, Failure> {
     let report = check::run(&session.repository, read, &monitor)?;
     monitor.finish();
     for concerned in &report.concerned {
-        let path = sanitize::path(&concerned.path);
-        let snapshot = short_id(&concerned.snapshot);
         let message = format!(
-            "cannot be restored from snapshot {snapshot}: {}",
+            "cannot be restored from snapshot {}: {}",
+            short_id(&concerned.snapshot),
             concerned.message
         );
-        cx.ui.line(&format!("{path} {message}"))?;
         cx.ui
             .json("error", lines::problem(&concerned.path, &message, "check"))?;
+    }
+    for line in by_path(&report, &session.repository.snapshots()) {
+        cx.ui.line(&line)?;
     }
     summary(cx, &report, read)?;
     silence::note(cx, &session.repository);
@@ -129,6 +137,45 @@ fn asides(cx: &Context, foreign: u64) -> Result<(), Failure> {
     ))
 }
 
+/// Each file or folder once, with the snapshots that it cannot be restored from, by time.
+fn by_path(report: &CheckReport, snapshots: &[Snapshot]) -> Vec<String> {
+    let mut paths: BTreeMap<&Path, BTreeSet<ObjectHash>> = BTreeMap::new();
+    for concerned in &report.concerned {
+        let of_path = paths.entry(&concerned.path).or_default();
+        of_path.insert(concerned.snapshot);
+    }
+    let from = |lost: &BTreeSet<ObjectHash>| {
+        let mut of = snapshots.iter().filter(|it| lost.contains(&it.id));
+        let (first, last) = (of.next(), of.next_back());
+        match (first, last) {
+            (Some(first), None) => format!("snapshot {}", named(first)),
+            (Some(first), Some(last)) => format!(
+                "{} snapshots, {} to {}",
+                show::count(lost.len() as u64),
+                named(first),
+                named(last)
+            ),
+            (None, _) => "the unfinished backup of this machine".to_owned(),
+        }
+    };
+    paths
+        .iter()
+        .map(|(path, lost)| {
+            format!(
+                "{} cannot be restored from {}",
+                sanitize::path(path),
+                from(lost)
+            )
+        })
+        .collect()
+}
+
+fn named(snapshot: &Snapshot) -> String {
+    let started = snapshot.record.started;
+    let time = clock::local(started.seconds, started.nanoseconds);
+    format!("{} ({time})", short_id(&snapshot.id))
+}
+
 fn verdict(report: &CheckReport, read: ReadData) -> String {
     let problems = || show::counted(report.findings.len() as u64, "problem", "problems");
     match (report.worst(), report.concerned_count) {
@@ -136,26 +183,45 @@ fn verdict(report: &CheckReport, read: ReadData) -> String {
             "no problem was found; --read-data opens every pack as well".to_owned()
         }
         (None, _) => "no problem was found".to_owned(),
-        (Some(_), 0) => format!(
-            "{} found, but every file can still be restored; the next backup mends what it can",
-            problems()
-        ),
-        (Some(_), count) => format!(
-            "{} found; {} cannot be restored; what still exists on its machine is stored anew by the next backup",
-            problems(),
-            show::counted(count, "entry", "entries")
-        ),
+        (Some(_), 0) => format!("{} found, but every file can still be restored", problems()),
+        (Some(_), count) => {
+            let snapshots = report.concerned_snapshots.len() as u64;
+            format!(
+                "{} found; {} of {} cannot be restored, and everything else can",
+                problems(),
+                show::counted(count, "entry", "entries"),
+                show::counted(snapshots, "snapshot", "snapshots")
+            )
+        }
     }
 }
 
-/// What to type next, in this order.
+/// What to type next, in this order. Nothing where the storage lies: what it shows is not repaired.
 fn remedies(report: &CheckReport) -> Vec<&'static str> {
-    let needs_segments = report.concerned_count > 0 && !report.damaged_segments.is_empty();
-    let mut remedies = Vec::new();
-    if needs_segments {
-        remedies.push("`ownkey repair index` makes the index again from the packs");
+    if report.worst() != Some(EngineClass::Damage) {
+        return Vec::new();
     }
-    remedies
+    let is_lost = report.concerned_count > 0;
+    let all = [
+        (
+            is_lost,
+            "first back up the machines that have these files: `ownkey backup` stores anew what is still as it was, and older snapshots are whole again too",
+        ),
+        (
+            is_lost && !report.damaged_segments.is_empty(),
+            "`ownkey repair index` makes the index again from the packs",
+        ),
+        (
+            !report.damaged_packs.is_empty(),
+            "`ownkey repair packs` heals damaged packs, or stores anew what is good in them",
+        ),
+        (
+            is_lost,
+            "`ownkey repair snapshots` makes snapshots without what is lost in the end; the old ones stay",
+        ),
+    ];
+    let helps = all.into_iter().filter(|(helps, _)| *helps);
+    helps.map(|(_, remedy)| remedy).collect()
 }
 
 /// Every object against its name: what whoever keeps the storage can do without any key.
