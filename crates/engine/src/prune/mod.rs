@@ -144,21 +144,7 @@ impl<'r> Prune<'r> {
         must_be_able(repository, options.fresh_reads)?;
         let mut session = Session::begin(repository, monitor)?;
         must_be_decided(session.repository())?;
-        let mut shelf = Shelf::list(&session.repository().io)?;
-        if options.renew == Renew::EarlierEpochs {
-            let repository = session.repository();
-            shelf.compare_epochs(repository.roster().current_epoch(), &repository.io)?;
-        }
-        let mut index = load(session.repository(), &[])?;
-        if missing(&index, &shelf)?.is_some() {
-            // Somebody may have condemned it, and deleted it before it was listed.
-            session.look()?;
-            index = load(session.repository(), &[])?;
-        }
-        if let Some(missing) = missing(&index, &shelf)? {
-            let what = format!("{missing}, which may lead to what is needed,");
-            return Err(Error::Damage { what });
-        }
+        let (shelf, index) = survey(&mut session, options.renew)?;
         let needs = Needs::none(index.len());
         let mut prune = Self {
             session,
@@ -258,6 +244,30 @@ fn must_be_decided(repository: &Repository) -> Result<()> {
     match members.any(|member| member.removed.is_some() && member.cut.is_none()) {
         true => Err(Error::RemovalUnfinished),
         false => Ok(()),
+    }
+}
+
+/// What is stored, and what the logs say of it. In this order: the logs, then the listing.
+fn survey(session: &mut Session<'_>, renew: Renew) -> Result<(Shelf, Index)> {
+    // What somebody has condemned and deleted since the logs were read is missing, and is no damage.
+    const ATTEMPTS: usize = 8;
+    let mut attempt = 1;
+    loop {
+        let repository = session.repository();
+        let mut shelf = Shelf::list(&repository.io)?;
+        let index = load(repository, &[])?;
+        let Some(missing) = missing(&index, &shelf)? else {
+            if renew == Renew::EarlierEpochs {
+                shelf.compare_epochs(repository.roster().current_epoch(), &repository.io)?;
+            }
+            return Ok((shelf, index));
+        };
+        if attempt == ATTEMPTS {
+            let what = format!("{missing}, which may lead to what is needed,");
+            return Err(Error::Damage { what });
+        }
+        attempt += 1;
+        session.look()?;
     }
 }
 

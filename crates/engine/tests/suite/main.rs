@@ -24,5 +24,6 @@ mod repair;
 mod requests;
 mod restore;
 mod retention;
+mod schedule;
 mod silence;
 mod world;
