@@ -5,7 +5,7 @@
 //! every path is walked from one open handle without following links.
 //!
 //! Layout: an object is the file at its name. Creation is staged in the folder `.staging`, whose
-//! dot can stand in no object's name. Files have mode 0600, folders 0700.
+//! dot can stand in no object's name; a file `.reserve` keeps room for small objects. Files have mode 0600, folders 0700.
 
 mod delete;
 mod fault;
@@ -13,6 +13,7 @@ mod flush;
 mod list;
 mod publish;
 mod read;
+mod reserve;
 mod root;
 
 use std::ops::Range;

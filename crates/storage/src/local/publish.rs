@@ -16,6 +16,7 @@ use rustix::io::Errno;
 
 use super::fault::Fault;
 use super::read::modified;
+use super::reserve;
 use super::root::Root;
 use crate::name::ObjectName;
 use crate::unguessable::unguessable_name;
@@ -30,8 +31,19 @@ const OBJECT_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 /// hypervisor are those that it gave back: eight times the time (2.4 s a GB against 0.3).
 const PIECE: usize = 256 << 10;
 
-/// Creates an object, atomically and durably, if its name is free.
+/// Creates an object, atomically and durably, if its name is free. A small one finds room where there is none.
 pub(super) fn create(root: &Root, name: &ObjectName, body: &[u8]) -> Result<(), Fault> {
+    let created = match create_once(root, name, body) {
+        Err(fault) if reserve::give_up_for(root, body, &fault) => create_once(root, name, body),
+        created => created,
+    };
+    if created.is_ok() {
+        reserve::keep(root);
+    }
+    created
+}
+
+fn create_once(root: &Root, name: &ObjectName, body: &[u8]) -> Result<(), Fault> {
     root.check_trust()?;
     let folder = root.open_or_make_folder(name)?;
     // Not what decides (publishing does), but it spares staging what is there already.

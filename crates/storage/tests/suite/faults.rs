@@ -100,6 +100,36 @@ fn a_full_disk_is_called_full_and_loses_nothing() {
 }
 
 #[test]
+fn a_disk_that_is_full_to_the_last_byte_still_takes_what_a_prune_has_to_say() {
+    let Some(disk) = Mounted::try_new("size=32m") else {
+        return;
+    };
+    block_on(async {
+        let storage = LocalStorage::open(disk.path()).await.expect("a storage");
+        put(&storage, "log/0").await;
+        // Somebody else fills the disk, to the last byte.
+        let mut piece = 1 << 20;
+        let mut number = 0;
+        while piece > 0 {
+            let path = disk.path().join(format!(".other-{number}"));
+            number += 1;
+            if fs::write(&path, vec![7; piece]).is_err() {
+                let _ = fs::remove_file(&path);
+                piece /= 2;
+            }
+        }
+        let large = storage
+            .create(&name("data/1"), vec![1; 70_000].into())
+            .await;
+        assert_eq!(large.expect_err("full").kind(), StorageErrorKind::Full);
+        put(&storage, "log/1").await;
+        put(&storage, "log/2").await;
+        assert!(storage.delete(&[name("log/0")]).await[0].1.is_done());
+        assert_eq!(names(&storage).await, ["log/1", "log/2"]);
+    });
+}
+
+#[test]
 fn a_disk_without_free_inodes_is_called_full() {
     let Some(disk) = Mounted::try_new("size=1m,nr_inodes=12") else {
         return;
