@@ -18,11 +18,12 @@ use crate::folders::SettingsFile;
 pub(crate) const LIMIT: usize = 64 << 10;
 
 /// What is taken along, and what of its `storage` is.
-const CARRIED: [&str; 7] = [
+const CARRIED: [&str; 8] = [
     "paths",
     "exclude",
     "preset",
     "tags",
+    "retention",
     "compression",
     "low-memory",
     "storage",
@@ -181,6 +182,8 @@ rclone-program = "/tmp/evil"
 proxy = "http://ann:hunter2@proxy"
 cacert = "/tmp/evil.pem"
 insecure-http = true
+[profile.work.retention]
+keep-daily = 7
 [profile.other]
 paths = ["/home/bob"]
 "#;
@@ -190,7 +193,13 @@ paths = ["/home/bob"]
         let settings: Table = SETTINGS.parse().expect("settings");
         let habits = Habits::of(&settings, "work").expect("habits");
         let text = habits.text();
-        for kept in ["[profile.work]", "/home/ann\"", "*.iso", "limit-upload"] {
+        for kept in [
+            "[profile.work]",
+            "/home/ann\"",
+            "*.iso",
+            "limit-upload",
+            "keep-daily",
+        ] {
             assert!(text.contains(kept), "{kept}: {text}");
         }
         for left in [
