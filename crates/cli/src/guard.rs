@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use ownkey_engine::Error;
 use ownkey_engine::environment::Environment;
-use ownkey_engine::repository::{DeviceKey, Guard, GuardKind, device_key};
+use ownkey_engine::repository::{DeviceKey, Guard, GuardKind, Repository, device_key};
+use ownkey_engine::{Error, Member};
 use ownkey_storage::Storage;
 use zeroize::Zeroizing;
 
@@ -156,6 +156,17 @@ pub(crate) fn word(kind: GuardKind) -> &'static str {
         GuardKind::Passphrase => "passphrase",
         GuardKind::Keychain => "keychain",
     }
+}
+
+/// What the key of `member` is kept behind, if that is this machine: no other one knows.
+pub(crate) fn of_member(
+    repository: &Repository,
+    member: &Member,
+) -> Result<Option<GuardKind>, Failure> {
+    Ok(match member.id == repository.me() {
+        true => repository.own_key()?,
+        false => None,
+    })
 }
 
 /// This machine's key of the repository that the settings name.

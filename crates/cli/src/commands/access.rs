@@ -12,6 +12,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::guard;
 use crate::keys::SlotKind;
 use crate::session::Session;
 use crate::silence;
@@ -93,11 +94,7 @@ fn at(time: Timestamp) -> String {
 /// Only a machine itself knows what its key is kept behind.
 fn with_which_key(repository: &Repository, member: &Member) -> Result<String, Failure> {
     let file = "the key file in its state folder";
-    let own = match member.id == repository.me() {
-        true => repository.own_key()?,
-        false => None,
-    };
-    Ok(match own {
+    Ok(match guard::of_member(repository, member)? {
         None => file.to_owned(),
         Some(GuardKind::Nothing) => format!("{file}; no password"),
         Some(guard) => format!("{file}, together with {guard}"),

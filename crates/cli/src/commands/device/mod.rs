@@ -15,6 +15,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::exit::Class;
 use crate::failure::Failure;
+use crate::guard;
 use crate::keys::{DeviceId, Epoch};
 use crate::members::{Wanted, find};
 use crate::session::Session;
@@ -84,11 +85,14 @@ fn list(cx: &Context) -> Result<Class, Failure> {
         ("name", Align::Left),
     ]);
     for member in standing(repository, Role::Device) {
-        cx.ui.json("device", described(repository, member))?;
-        let mark = match (member.id == repository.me(), repository.own_key()?) {
-            (false, _) => String::new(),
-            (true, None | Some(GuardKind::Nothing)) => " (this machine)".to_owned(),
-            (true, Some(guard)) => format!(" (this machine; its key behind {guard})"),
+        cx.ui.json("device", described(repository, member)?)?;
+        let is_this = member.id == repository.me();
+        let mark = match guard::of_member(repository, member)? {
+            Some(guard) if guard != GuardKind::Nothing => {
+                format!(" (this machine; its key behind {guard})")
+            }
+            _ if is_this => " (this machine)".to_owned(),
+            _ => String::new(),
         };
         table.row([
             short(member),
@@ -113,16 +117,18 @@ pub(in crate::commands) fn standing(
     members.filter(move |member| member.removed.is_none() && member.role == role)
 }
 
-fn described(repository: &Repository, member: &Member) -> serde_json::Value {
+fn described(repository: &Repository, member: &Member) -> Result<serde_json::Value, Failure> {
+    let guard = guard::of_member(repository, member)?;
     let since = repository.roster().added(member);
-    json!({
+    Ok(json!({
         "id": member.id.to_string(),
         "name": member.label,
         "capabilities": abilities(member.capabilities),
         "since": clock::rfc3339(since.seconds, since.nanoseconds),
         "removed": member.removed.is_some(),
         "current": member.id == repository.me(),
-    })
+        "guard": guard.map(guard::word),
+    }))
 }
 
 fn last_backup(repository: &Repository, member: &Member) -> Option<String> {
@@ -142,7 +148,7 @@ fn show(cx: &Context, device: &str) -> Result<Class, Failure> {
     let member = find(repository.roster(), device, Wanted::Ever)?;
     let roster = repository.roster();
     let added = roster.added(member);
-    cx.ui.json("device", described(repository, member))?;
+    cx.ui.json("device", described(repository, member)?)?;
     cx.ui.line(&format!("name:         {}", member.label))?;
     cx.ui.line(&format!("id:           {}", member.id))?;
     cx.ui.line(&format!(
@@ -153,6 +159,9 @@ fn show(cx: &Context, device: &str) -> Result<Class, Failure> {
         "since:        {}",
         clock::local(added.seconds, added.nanoseconds)
     ))?;
+    if let Some(guard) = guard::of_member(repository, member)? {
+        cx.ui.line(&format!("key behind:   {guard}"))?;
+    }
     if let Some(n) = member.removed {
         let entry = roster.changes_after(n.saturating_sub(1)).next();
         let when = entry.map(|entry| clock::local(entry.time.seconds, entry.time.nanoseconds));
