@@ -81,6 +81,10 @@ fn a_key_behind_a_passphrase_opens_with_it_alone_and_never_waits_for_it() {
         "{}",
         listed.out
     );
+    let device = &run(&mut with(&home, PASSPHRASE, &["device", "list", "--json"]))
+        .ok()
+        .json()[0];
+    assert_eq!(device["guard"], "passphrase");
     let access = run(&mut with(&home, PASSPHRASE, &["access"])).ok();
     assert!(
         access.out.contains("together with a passphrase"),
@@ -199,6 +203,8 @@ fn a_keychain_that_is_missing_locked_or_empty_is_said_and_nothing_hangs() {
         .says("Cannot autolaunch D-Bus");
     without("exit 1").says("it holds no key of ownkey");
     without("printf AAAA").says("is no key");
+    let locked = "test \"$1\" = search && echo '[/1]' || exit 1";
+    without(locked).says("it is locked");
     // A daemon that it leaves behind holds its pipes open.
     without("sleep 100 & exit 1").says("it holds no key of ownkey");
     run(alone(&home, &["snapshots"]).env("PATH", home.path("nowhere")))
@@ -208,6 +214,26 @@ fn a_keychain_that_is_missing_locked_or_empty_is_said_and_nothing_hangs() {
     let missing = Home::new();
     run(init(&missing, "--keychain").env("PATH", missing.path("nowhere"))).ended(12);
     assert!(!missing.path("repo").exists() && !missing.path("kit.txt").exists());
+}
+
+#[test]
+fn a_key_that_the_keychain_has_and_does_not_show_is_not_overwritten() {
+    let home = Home::with_repository();
+    let touched = home.text("touched");
+    let path = keychain(
+        &home,
+        &format!(
+            "case \"$1\" in search) echo '[/1]';; store) touch '{touched}';; *) exit 1;; esac"
+        ),
+    );
+    run(home
+        .command(&["device", "protect", "keychain"])
+        .env("PATH", path))
+    .ended(12)
+    .says("it is locked")
+    .well_said();
+    assert!(!home.path("touched").exists());
+    home.run(&["snapshots"]).ok();
 }
 
 #[test]

@@ -24,6 +24,7 @@ const ATTRIBUTES: [&str; 4] = ["application", "ownkey", "purpose", "device-keys"
 /// How long somebody has to unlock it.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
+const UNLOCK: &str = "unlock the keychain (log in to the desktop), then run the same command again";
 /// Longest answer that is read, in bytes; the key takes 35.
 const LIMIT: usize = 4096;
 
@@ -62,9 +63,16 @@ fn find(interrupt: &Interrupt) -> Result<Option<RecoveryKey>, Failure> {
             let not_ours = |_| unusable("what it holds under the name of ownkey is no key");
             Ok(Some(parsed.map_err(not_ours)?.key))
         }
+        (false, true) if is_there(interrupt)? => Err(unusable("it is locked").hint(UNLOCK)),
         (false, true) => Ok(None),
         (false, false) => Err(unusable(&found.complaint)),
     }
+}
+
+/// Whether there is a key that cannot be had: a locked keychain answers as if there were none, and storing another
+/// one would overwrite it as soon as somebody unlocks it.
+fn is_there(interrupt: &Interrupt) -> Result<bool, Failure> {
+    Ok(!ask(interrupt, &["search", "--all"], None)?.text.is_empty())
 }
 
 /// What the program said.
@@ -134,9 +142,7 @@ fn wait(child: &mut Child, interrupt: &Interrupt) -> Result<ExitStatus, Failure>
             let _ = child.kill();
             let _ = child.wait();
             stop?;
-            return Err(unusable("it did not answer within half a minute").hint(
-                "unlock the keychain (log in to the desktop), then run the same command again",
-            ));
+            return Err(unusable("it did not answer within half a minute").hint(UNLOCK));
         }
         thread::sleep(PAUSE);
     }
@@ -147,6 +153,8 @@ fn unusable(why: &str) -> Failure {
         Class::WrongCredential,
         "the keychain of this user cannot be used",
     );
-    failure.causes.push(why.to_owned());
+    if !why.is_empty() {
+        failure.causes.push(why.to_owned());
+    }
     failure
 }
