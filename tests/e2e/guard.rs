@@ -157,6 +157,43 @@ fn who_lost_the_passphrase_gets_a_new_key_and_loses_nothing() {
 }
 
 #[test]
+fn who_comes_back_may_have_the_new_key_behind_a_passphrase_and_is_asked_first() {
+    let home = Home::with_snapshot();
+    let recover = |target: &str| {
+        let arguments = [
+            "recover",
+            "--kit",
+            "kit.txt",
+            "--target",
+            target,
+            "--yes",
+            "--device-passphrase",
+        ];
+        let mut command = home.elsewhere(&arguments);
+        command.env_remove("OWNKEY_PASSWORD");
+        command
+    };
+    run(&mut recover("early"))
+        .ended(2)
+        .says("OWNKEY_DEVICE_PASSPHRASE")
+        .well_said();
+    assert!(!home.path("early").exists(), "nothing was begun");
+    let back = run(recover("back").env("OWNKEY_DEVICE_PASSPHRASE", PASSPHRASE)).ok();
+    assert!(
+        back.out.contains("need the device passphrase"),
+        "{}",
+        back.out
+    );
+    let snapshots = || {
+        let mut command = home.elsewhere(&["snapshots"]);
+        command.env_remove("OWNKEY_PASSWORD");
+        command
+    };
+    run(&mut snapshots()).ended(12);
+    run(snapshots().env("OWNKEY_DEVICE_PASSPHRASE", PASSPHRASE)).ok();
+}
+
+#[test]
 fn a_key_behind_the_keychain_opens_with_it_and_its_secret_is_in_no_argument() {
     let home = Home::new();
     let path = working(&home);

@@ -23,8 +23,8 @@ use crate::context::{Context, host_name};
 use crate::exit::Class;
 use crate::failure::Failure;
 use crate::gathering::{Gathering, GatheringArgs};
-use crate::guard::{self, GuardArgs};
-use crate::keys::{Capabilities, ContactsSecret, DeviceId, RecoveryKey};
+use crate::guard::{self, Chosen, GuardArgs};
+use crate::keys::{Capabilities, ContactsSecret, DeviceId, OsRandom, RecoveryKey};
 use crate::kit::{self, TypedKit};
 use crate::location::RepositoryUrl;
 use crate::members::{Wanted, find};
@@ -87,6 +87,7 @@ pub(crate) fn run(cx: &Context, args: &RecoverArgs) -> Result<Class, Failure> {
         cx,
         args,
         prompt: cx.prompt().filter(|_| !args.yes),
+        guard: args.guard.choose(cx, &OsRandom)?,
     };
     let (mut session, held) = recovery.open()?;
     let snapshot = recovery.choose(&session.repository.snapshots())?;
@@ -140,6 +141,8 @@ struct Recovery<'a> {
     args: &'a RecoverArgs,
     /// Nobody, where nothing is to be asked.
     prompt: Option<Prompt<'a>>,
+    /// What this machine's key is going to be kept behind; chosen first, so that nothing fails for want of it.
+    guard: Chosen,
 }
 
 impl Recovery<'_> {
@@ -322,13 +325,9 @@ impl Recovery<'_> {
             Some(before) => before.name.clone(),
             None => self.args.name.clone().unwrap_or_else(host_name),
         };
-        let chosen = self
-            .args
-            .guard
-            .choose(cx, &*session.room.environment.random)?;
         let wish = Wish {
             label: &name,
-            guard: chosen.guard(),
+            guard: self.guard.guard(),
         };
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
         let device = settle(&mut session.repository, &wish, Capabilities::ALL, &monitor)?;
