@@ -80,7 +80,7 @@ impl Predecessor {
                 "This machine can go on as {name:?}: it takes its name, and {name:?} is thrown out. Its snapshot carries no profile."
             ),
             Some(habits) => format!(
-                "This machine can go on as {name:?}: it takes its name and this profile, and {name:?} is thrown out.\n\n{}\n\
+                "This machine can go on as {name:?}: it takes its name and this profile, and {name:?} is thrown out.\n\n{}\n\n\
                  Files and commands of passwords, programs and proxies are not among it.",
                 indented(&habits.text())
             ),
