@@ -81,7 +81,7 @@ fn with_parity_rot_everywhere_is_healed_said_once_and_repaired() {
         .says("ownkey repair packs");
     let repaired = home.run(&["repair", "packs"]).ok().well_said();
     assert!(
-        repaired.out.contains("2 packs are damaged: 2 healed"),
+        repaired.out.contains("2 packs are damaged: 2 known again"),
         "{}",
         repaired.out
     );

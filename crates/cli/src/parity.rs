@@ -17,9 +17,13 @@ pub(crate) struct ParityArgs {
 impl ParityArgs {
     /// What the command line or the environment says, else the profile.
     pub(crate) fn over(&self, of_profile: Option<Wish>) -> Parity {
-        let said = self.parity.or(of_profile);
-        said.map(|wish| wish.0).unwrap_or_default()
+        wished(self.parity.or(of_profile))
     }
+}
+
+/// What somebody wished, or none.
+pub(crate) fn wished(wish: Option<Wish>) -> Parity {
+    wish.map(|wish| wish.0).unwrap_or_default()
 }
 
 /// What a user says about parity.

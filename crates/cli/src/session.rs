@@ -21,6 +21,7 @@ use crate::guard::Guarded;
 use crate::keys::{KitSecret, Password, RecoveryKey, RecoveryKeyError};
 use crate::location::RepositoryUrl;
 use crate::opening::{self, Purpose};
+use crate::parity;
 use crate::secrets::{DEVICE_PASSPHRASE, KIT_SECRET, Kind, PASSWORD, RECOVERY_KEY, Sources};
 use crate::ui::progress::{Progress, Work};
 use crate::witnesses;
@@ -97,6 +98,8 @@ impl Session {
         monitor.finish();
         witnesses::meet(cx, &mut repository, lies)?;
         tell_doubts(cx, &repository)?;
+        // Whatever the verb stores: what a prune moves out of packs with parity has some again.
+        repository.protect(parity::wished(cx.profile.parity));
         Ok(Self {
             repository,
             place,

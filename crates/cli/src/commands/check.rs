@@ -97,7 +97,7 @@ fn summary(cx: &Context, report: &CheckReport, read: ReadData) -> Result<(), Fai
     asides(cx, foreign)?;
     if report.superseded > 0 {
         cx.ui.remark(&format!(
-            "{} damaged, and everything in them is stored elsewhere as well",
+            "{} damaged, and all that was there is stored elsewhere as well",
             show::counted(report.superseded, "object is", "objects are")
         ))?;
     }

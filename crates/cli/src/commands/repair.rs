@@ -194,7 +194,7 @@ fn of_packs(report: &PacksReport) -> String {
         ),
     };
     format!(
-        "{} damaged: {} healed, {} missing{sound}",
+        "{} damaged: {} known again as a whole, {} missing{sound}",
         show::counted(report.damaged, "pack is", "packs are"),
         show::count(report.healed),
         show::count(report.missing),
@@ -203,13 +203,19 @@ fn of_packs(report: &PacksReport) -> String {
 
 /// What became of chunks of damaged packs, and what to do next.
 fn told(cx: &Context, named: Named, chunks: &Salvaged) -> Result<(), Failure> {
-    if chunks.again + chunks.elsewhere + chunks.lost > 0 {
-        cx.ui.line(&format!(
-            "of what damaged packs held, {} stored again, {} elsewhere anyway, {} lost",
-            show::counted(chunks.again, "chunk was", "chunks were"),
-            show::counted(chunks.elsewhere, "is", "are"),
-            show::counted(chunks.lost, "is", "are"),
-        ))?;
+    let parts = [
+        (chunks.again, "stored again"),
+        (chunks.elsewhere, "elsewhere anyway"),
+        (chunks.lost, "lost"),
+    ];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts
+        .map(|(count, what)| format!("{} {what}", show::count(count)))
+        .collect();
+    if !parts.is_empty() {
+        let parts = parts.join(", ");
+        cx.ui
+            .line(&format!("of the chunks in damaged packs: {parts}"))?;
     }
     if chunks.lost > 0 {
         cx.ui.tell_person(

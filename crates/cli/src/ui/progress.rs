@@ -159,6 +159,10 @@ impl Monitor for Progress {
     fn problem(&self, problem: &Problem) {
         let shared = &self.shared;
         shared.problems.fetch_add(1, Ordering::Relaxed);
+        if shared.work == Work::Check {
+            // Its result: told at the end, each file once with all its snapshots.
+            return;
+        }
         if shared.ui.format() == Format::Json {
             let fields = lines::problem(&problem.path, &problem.message, shared.work.word());
             // A reader that has gone is noticed by the summary.

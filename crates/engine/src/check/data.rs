@@ -138,8 +138,12 @@ impl Check<'_> {
                     self.whole.insert(pack.name);
                 }
                 PackState::Damaged(frames) => {
+                    let how = match frames.is_empty() {
+                        true => "is damaged, and everything in it can still be read",
+                        false => "is damaged",
+                    };
                     self.bad_frames.extend(frames);
-                    self.damaged_pack(pack.name, "is damaged");
+                    self.damaged_pack(pack.name, how);
                 }
             }
         }
