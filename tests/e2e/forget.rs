@@ -1,4 +1,4 @@
-//! `ownkey forget`, `pin` and `unpin`
+//! `ownkey forget`, `unforget`, `pin` and `unpin`
 
 use crate::home::Home;
 
@@ -89,6 +89,48 @@ fn snapshots_are_forgotten_by_name() {
     assert_eq!(ids(&home), before[2..]);
     home.run(&["forget", &before[0][..8]]).ended(1).well_said();
     home.run(&["forget", "latest:/etc"]).ended(2).well_said();
+}
+
+#[test]
+fn what_was_forgotten_is_had_back_until_a_prune_has_run() {
+    let home = with_snapshots(3);
+    let before = ids(&home);
+    let first = &before[0][..8];
+    let none = home.run(&["snapshots", "--forgotten"]).ok();
+    assert!(
+        none.out.contains("nothing that was forgotten"),
+        "{}",
+        none.out
+    );
+    let done = home.run(&["forget", first]).ok();
+    assert!(done.out.contains("ownkey unforget ID"), "{}", done.out);
+    let listed = home.run(&["snapshots", "--forgotten"]).ok().well_said();
+    assert!(listed.out.contains(first), "{}", listed.out);
+    home.run(&["unforget", &before[1][..8]])
+        .ended(1)
+        .well_said();
+    let back = home.run(&["unforget", first, "--json"]).ok().json();
+    assert_eq!(back[0]["forgotten_id"], before[0].as_str());
+    let now = home.run(&["snapshots", "--json"]).ok().json();
+    assert_eq!(now[0]["id"], back[0]["snapshot_id"]);
+    assert_eq!(now[0]["forgotten_id"], before[0].as_str());
+    assert_eq!(now[0]["tags"], serde_json::json!(["tax"]));
+    let listed = home.run(&["snapshots"]).ok();
+    let told = format!("(forgotten as {first} and had back)");
+    assert!(listed.out.contains(&told), "{}", listed.out);
+    let target = home.text("back");
+    let id = now[0]["id"].as_str().expect("an id");
+    home.run(&["restore", id, "--target", &target, "--verify"])
+        .ok();
+
+    home.run(&["forget", id]).ok();
+    home.run(&["prune"]).ok();
+    home.run(&["unforget", first])
+        .ended(1)
+        .well_said()
+        .says("once pruned");
+    home.run(&["unforget"]).ended(2).well_said();
+    home.run(&["check", "--read-data"]).ok();
 }
 
 #[test]

@@ -114,6 +114,9 @@ fn hints(error: &Error, class: Class) -> Vec<&'static str> {
         (Error::NoSnapshot(_) | Error::AmbiguousSnapshot { .. }, _) => {
             vec!["`ownkey snapshots` lists them; `latest` and `latest~1` are names too"]
         }
+        (Error::TooLate { .. }, _) => {
+            vec!["a prune has run, or has begun: look for a mirror, or for versions with --as-of"]
+        }
         (Error::Pinned(_), _) => {
             vec!["`ownkey unpin SNAPSHOT` first; `ownkey snapshots` shows what is pinned"]
         }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::format::entry::PackName;
 use crate::format::layout::{self, Object};
 use crate::index::{Avoid, Index};
+use crate::io::Io;
 use crate::repository::Repository;
 use crate::state::file;
 
@@ -60,15 +61,7 @@ pub(crate) fn list_once(repository: &mut Repository) -> Result<()> {
     if repository.logs.are_listed() {
         return Ok(());
     }
-    let mut listed = HashSet::new();
-    for kind in [PackKind::Data, PackKind::Meta] {
-        let objects = repository.io.list(&layout::packs(kind))?;
-        let names = objects.iter().map(|object| Object::parse(&object.name));
-        listed.extend(names.filter_map(|object| match object {
-            Some(Object::Pack(pack)) => Some(pack),
-            _ => None,
-        }));
-    }
+    let listed = packs_there(&repository.io)?;
     let mut missing = BTreeSet::new();
     Index::load(repository, &Avoid::default())?.each_pack(|pack| {
         if pack.reliable && !listed.contains(&pack.name) {
@@ -78,6 +71,20 @@ pub(crate) fn list_once(repository: &mut Repository) -> Result<()> {
     })?;
     remember(repository, &missing, &HashSet::new())?;
     repository.packs_were_listed()
+}
+
+/// Every pack that the storage shows.
+pub(crate) fn packs_there(io: &Io) -> Result<HashSet<PackName>> {
+    let mut listed = HashSet::new();
+    for kind in [PackKind::Data, PackKind::Meta] {
+        let objects = io.list(&layout::packs(kind))?;
+        let names = objects.iter().map(|object| Object::parse(&object.name));
+        listed.extend(names.filter_map(|object| match object {
+            Some(Object::Pack(pack)) => Some(pack),
+            _ => None,
+        }));
+    }
+    Ok(listed)
 }
 
 fn load(repository: &Repository) -> Result<BTreeSet<PackName>> {

@@ -128,6 +128,14 @@ pub enum Error {
         /// How many fit.
         count: usize,
     },
+    /// What was forgotten cannot be had back.
+    #[error("it is too late for snapshot {snapshot}: of what it needs, {} is not there any more, or about to go", path.display())]
+    TooLate {
+        /// The snapshot.
+        snapshot: ObjectHash,
+        /// The first path of which something is missing.
+        path: PathBuf,
+    },
     /// Somebody wants to keep it.
     #[error("snapshot {0} is pinned, and nothing was forgotten")]
     Pinned(ObjectHash),

@@ -50,6 +50,7 @@ mod state;
 pub mod stats;
 pub mod target;
 pub mod tree;
+pub mod unforget;
 mod unpack;
 pub mod witness;
 

@@ -33,6 +33,7 @@ mod setup;
 mod snapshots;
 mod stats;
 mod storage;
+mod unforget;
 mod version;
 mod witness;
 
@@ -78,8 +79,10 @@ pub(crate) enum Command {
     Restore(restore::RestoreArgs),
     /// Write a file, or a folder as an archive, to standard output
     Dump(dump::DumpArgs),
-    /// Take snapshots out of the list, by name or by a policy
+    /// Take snapshots out of the list, by name or by a policy; `unforget` has them back
     Forget(forget::ForgetArgs),
+    /// Have forgotten snapshots back, until `prune` has run
+    Unforget(unforget::UnforgetArgs),
     /// Keep snapshots from being forgotten
     Pin(pin::PinArgs),
     /// Let pinned snapshots be forgotten again
@@ -139,7 +142,10 @@ const GROUPS: [(&str, &[&str]); 8] = [
         "Look at what is there",
         &["snapshots", "ls", "find", "diff", "stats"],
     ),
-    ("Keep it tidy", &["forget", "pin", "unpin", "prune"]),
+    (
+        "Keep it tidy",
+        &["forget", "unforget", "pin", "unpin", "prune"],
+    ),
     (
         "Trust, but check",
         &[
@@ -204,6 +210,7 @@ fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
         Command::Find(args) => find::run(cx, args),
         Command::Fingerprint(args) => fingerprint::run(cx, args),
         Command::Forget(args) => forget::run(cx, args),
+        Command::Unforget(args) => unforget::run(cx, args),
         Command::Pin(args) => pin::run(cx, args),
         Command::Unpin(args) => pin::undo(cx, args),
         Command::Stats(args) => stats::run(cx, args),

@@ -3,6 +3,7 @@
 use ownkey_engine::copy::CopiedFrom;
 use ownkey_engine::repair::RepairedFrom;
 use ownkey_engine::repository::Snapshot;
+use ownkey_engine::unforget;
 use serde_json::json;
 
 use crate::clock;
@@ -26,6 +27,9 @@ pub(crate) struct SnapshotsArgs {
     /// Only those with this tag
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
+    /// Those that were forgotten, and that `ownkey unforget` can have back
+    #[arg(long)]
+    forgotten: bool,
     #[command(flatten)]
     earlier: Earlier,
 }
@@ -44,9 +48,11 @@ impl SnapshotsArgs {
 /// Lists them, oldest first.
 pub(crate) fn run(cx: &Context, args: &SnapshotsArgs) -> Result<Class, Failure> {
     let session = Session::open_at(cx, args.earlier.as_of, Purpose::Use)?;
-    let snapshots: Vec<Snapshot> = session
-        .repository
-        .snapshots()
+    let all = match args.forgotten {
+        true => unforget::forgotten(&session.repository)?,
+        false => session.repository.snapshots(),
+    };
+    let snapshots: Vec<Snapshot> = all
         .into_iter()
         .filter(|snapshot| args.wants(snapshot))
         .collect();
@@ -63,6 +69,7 @@ pub(crate) fn run(cx: &Context, args: &SnapshotsArgs) -> Result<Class, Failure> 
         let is_pinned = pinned.contains(&snapshot.entry());
         let mut told = described(snapshot);
         told["pinned"] = is_pinned.into();
+        told["forgotten"] = args.forgotten.into();
         cx.ui.json("snapshot", told)?;
         let mut row = row(snapshot);
         if is_pinned && let Some(last) = row.last_mut() {
@@ -74,6 +81,10 @@ pub(crate) fn run(cx: &Context, args: &SnapshotsArgs) -> Result<Class, Failure> 
         cx.ui.line(
             "this device may only write: what snapshots there are is told where you may read",
         )?;
+        return Ok(Class::Ok);
+    }
+    if snapshots.is_empty() && args.forgotten {
+        cx.ui.line("nothing that was forgotten can be had back")?;
         return Ok(Class::Ok);
     }
     if snapshots.is_empty() {
@@ -104,6 +115,10 @@ fn row(snapshot: &Snapshot) -> [String; 6] {
         .iter()
         .map(|path| sanitize::bytes(path))
         .collect();
+    if snapshot.first != snapshot.entry() {
+        let first = short_id(&snapshot.first.at.hash);
+        paths.push(format!("(forgotten as {first} and had back)"));
+    }
     if let Some(first) = CopiedFrom::of(record) {
         paths.push(format!("(a copy of {})", short_id(&first.snapshot)));
     }
@@ -154,6 +169,7 @@ pub(crate) fn described(snapshot: &Snapshot) -> serde_json::Value {
         "tags": tags(snapshot),
         "paths": record.paths.iter().map(|path| String::from_utf8_lossy(path)).collect::<Vec<_>>(),
         "path_list": paths,
+        "forgotten_id": (snapshot.first != snapshot.entry()).then(|| snapshot.first.at.hash.to_string()),
         "parent": record.parent.map(|parent| parent.to_string()),
         "program_version": record.version,
         "original": CopiedFrom::of(record).map(|first| first.snapshot.to_string()),

@@ -174,6 +174,11 @@ impl<'r> Session<'r> {
         &self.index
     }
 
+    /// Relies on these packs: for who looked into the trees itself.
+    pub(crate) fn rely_on(&mut self, packs: impl IntoIterator<Item = PackName>) {
+        self.relied.packs.extend(packs);
+    }
+
     /// Relies on everything that is stored: for who takes trees over without a look into them.
     pub(crate) fn rely_on_everything(&mut self) -> Result<()> {
         self.index.each_pack(|pack| {

@@ -150,7 +150,7 @@ impl Run<'_> {
         report: &mut CopyReport,
     ) -> Result<SnapshotRecord> {
         let mut record = snapshot.record.clone();
-        record.parent = None;
+        (record.parent, record.original) = (None, None);
         if CopiedFrom::of(&record).is_none() {
             if record.tags.len() >= MAX_TAGS {
                 return Err(Error::Source(format!(

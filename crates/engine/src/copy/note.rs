@@ -26,7 +26,7 @@ impl CopiedFrom {
     pub(crate) fn first(repository: &Repository, snapshot: &Snapshot) -> Self {
         Self::of(&snapshot.record).unwrap_or(Self {
             repository: repository.id(),
-            snapshot: snapshot.id,
+            snapshot: snapshot.first.at.hash,
         })
     }
 

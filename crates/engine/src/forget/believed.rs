@@ -40,14 +40,14 @@ pub fn place(snapshots: Vec<Snapshot>, now: Timestamp) -> Vec<Placed> {
     let mut logs: BTreeMap<Maker, Vec<Snapshot>> = BTreeMap::new();
     for snapshot in snapshots {
         let maker = match CopiedFrom::of(&snapshot.record) {
-            None => Maker::Device(snapshot.device),
-            Some(_) => Maker::CopiedBy(snapshot.device),
+            None => Maker::Device(snapshot.first.device),
+            Some(_) => Maker::CopiedBy(snapshot.first.device),
         };
         logs.entry(maker).or_default().push(snapshot);
     }
     let mut placed = Vec::new();
     for (maker, mut log) in logs {
-        log.sort_by_key(|snapshot| snapshot.at.seq);
+        log.sort_by_key(|snapshot| snapshot.first.at.seq);
         let mut said = log.iter().map(|snapshot| snapshot.record.started);
         let times = match maker {
             Maker::Device(_) => believed(&said.collect::<Vec<_>>(), now),

@@ -69,7 +69,7 @@ pub(super) fn groups(placed: Vec<Placed>, by: &BTreeSet<By>) -> Vec<Group> {
         verdicts.sort_by_key(|verdict| {
             let Placed { snapshot, when, .. } = &verdict.placed;
             // What lies ahead comes last.
-            (when.is_none(), *when, snapshot.device, snapshot.at.seq)
+            (when.is_none(), *when, snapshot.first)
         });
         Group { key, verdicts }
     });

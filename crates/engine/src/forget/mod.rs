@@ -70,7 +70,7 @@ fn say(repository: &mut Repository, event: Event) -> Result<()> {
 }
 
 /// Whoever may only write could otherwise make room for what it wants to be believed.
-fn may_forget(repository: &Repository) -> Result<()> {
+pub(crate) fn may_forget(repository: &Repository) -> Result<()> {
     repository.must_be_writable()?;
     let needed = Capabilities::WRITE.and(Capabilities::PRUNE);
     let me = repository.roster().standing(&repository.me());

@@ -21,10 +21,13 @@ fn snapshot(device: u8, seq: u64, after: i64) -> Snapshot {
     let mut hash = [device; 32];
     hash[..8].copy_from_slice(&seq.to_be_bytes());
     let hash = ObjectHash::from_bytes(hash);
+    let device = DeviceId::from_bytes([device; 16]);
+    let at = LogPosition { seq, hash };
     Snapshot {
         id: hash,
-        device: DeviceId::from_bytes([device; 16]),
-        at: LogPosition { seq, hash },
+        device,
+        at,
+        first: EntryRef { device, at },
         record: SnapshotRecord {
             started: Timestamp {
                 seconds: MONDAY.saturating_add(after),

@@ -6,7 +6,7 @@ use ownkey_crypto::ObjectHash;
 use super::FormatError;
 use super::cbor::{Reader, Record, Writer};
 use super::node::Stream;
-use super::position::read_hash;
+use super::position::{EntryRef, read_hash};
 use super::time::Timestamp;
 
 const LABEL_LIMIT: usize = 255;
@@ -44,6 +44,8 @@ pub struct SnapshotRecord {
     pub profile: Option<Vec<u8>>,
     /// The snapshot it was compared with.
     pub parent: Option<ObjectHash>,
+    /// The Backup that it was first, if that was forgotten and had back.
+    pub original: Option<EntryRef>,
 }
 
 /// Most problems a record names; the number of all is in the record too.
@@ -90,6 +92,7 @@ impl Record for SnapshotRecord {
             f.put_some(11, self.parent.as_ref(), |w, parent| {
                 w.bytes(parent.as_bytes());
             });
+            f.put_some(12, self.original.as_ref(), Writer::record);
         });
     }
 
@@ -110,6 +113,7 @@ impl Record for SnapshotRecord {
                 version: m.required(9, |r| r.text(LABEL_LIMIT))?,
                 profile: m.optional(10, |r| r.bytes(PROFILE_LIMIT).map(<[u8]>::to_vec))?,
                 parent: m.optional(11, read_hash)?,
+                original: m.optional(12, Reader::record)?,
             })
         })
     }

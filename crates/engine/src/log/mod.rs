@@ -97,10 +97,7 @@ impl Logs {
 
     /// Confirmed snapshots that nobody who may has forgotten, in the order of devices.
     pub(crate) fn snapshots(&self, roster: &Roster) -> Vec<(DeviceId, &Recorded)> {
-        let forgotten: BTreeSet<&EntryRef> = self
-            .of_pruners(roster)
-            .flat_map(|(_, log)| log.state.forgotten())
-            .collect();
+        let forgotten = self.forgotten(roster);
         let stands = |device: DeviceId, at| !forgotten.contains(&EntryRef { device, at });
         self.logs
             .iter()
@@ -136,6 +133,14 @@ impl Logs {
             needed.extend(open.filter(|_| !is_cut));
         }
         needed
+    }
+
+    /// Everything that was forgotten, whether it is had back or not.
+    pub(crate) fn forgotten(&self, roster: &Roster) -> BTreeSet<EntryRef> {
+        self.of_pruners(roster)
+            .flat_map(|(_, log)| log.state.forgotten())
+            .copied()
+            .collect()
     }
 
     /// The logs of those who may say which snapshots stay.

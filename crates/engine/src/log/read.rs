@@ -302,7 +302,7 @@ impl LogReader<'_> {
         Ok(())
     }
 
-    fn record(self, entry: &LogEntry, seq: u64) -> Result<Option<SnapshotRecord>> {
+    pub(super) fn record(self, entry: &LogEntry, seq: u64) -> Result<Option<SnapshotRecord>> {
         self.inner(
             entry.sealed_body.as_ref(),
             entry,

@@ -8,7 +8,7 @@ use ownkey_storage::ObjectName;
 use super::DeviceLog;
 use super::read::LogReader;
 use crate::error::Result;
-use crate::format::entry::{EntryRef, LogPosition, RosterPosition};
+use crate::format::entry::{EntryRef, Event, LogPosition, Recorded, RosterPosition};
 use crate::log_state::is_true_fold;
 use crate::roster::Member;
 
@@ -48,6 +48,36 @@ impl Reread {
 }
 
 impl LogReader<'_> {
+    /// A Backup as its own entry has it, if that was confirmed: folds keep no record of what their log forgot.
+    pub(crate) fn confirmed_backup(
+        self,
+        member: &Member,
+        at: LogPosition,
+    ) -> Result<Option<Recorded>> {
+        let counts = member.capabilities.contain(Capabilities::WRITE);
+        let stands = |seq: u64| member.cut.is_none_or(|(next, _)| seq < next);
+        let read = |seq| match counts && stands(seq) {
+            true => self.entry(member, seq),
+            false => Ok(None),
+        };
+        let Some((_, backup)) = read(at.seq)?.filter(|(hash, _)| *hash == at.hash) else {
+            return Ok(None);
+        };
+        if !matches!(backup.event, Event::Backup { .. }) {
+            return Ok(None);
+        }
+        for seq in at.seq.saturating_add(1).. {
+            match read(seq)?.map(|(_, entry)| entry.event) {
+                Some(Event::Confirm(which)) if which == at => break,
+                // It ended with the next one, or with the log.
+                None | Some(Event::Backup { .. }) => return Ok(None),
+                Some(_) => {}
+            }
+        }
+        let record = self.record(&backup, at.seq)?;
+        Ok(record.map(|record| Recorded { at, record }))
+    }
+
     /// Reads a log from entry 0 and recomputes every fold on the way. One may leave out what `is_gone`.
     pub(crate) fn reread(
         self,

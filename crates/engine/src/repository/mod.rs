@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ownkey_crypto::{DeviceId, LocalStateKey, ObjectHash, RepoId};
+use ownkey_crypto::{Capabilities, DeviceId, LocalStateKey, ObjectHash, RepoId};
 use ownkey_storage::{Location, Operation, RetentionSupport, StorageError, StorageErrorKind};
 
 use crate::compress::Compression;
@@ -79,6 +79,8 @@ pub struct Snapshot {
     pub device: DeviceId,
     /// Its Backup entry.
     pub at: LogPosition,
+    /// Which one it was first, if it was forgotten and had back; else its own entry.
+    pub first: EntryRef,
     /// What it says of itself.
     pub record: SnapshotRecord,
 }
@@ -194,17 +196,33 @@ impl Repository {
             .logs
             .snapshots(&self.roster)
             .into_iter()
-            .map(|(device, snapshot)| Snapshot {
-                id: snapshot.at.hash,
-                device,
-                at: snapshot.at,
-                record: snapshot.record.clone(),
-            })
+            .map(|(device, snapshot)| self.snapshot(device, snapshot.at, snapshot.record.clone()))
             .collect();
         // By time for the eye; where clocks disagree, by place in the log.
         snapshots
             .sort_by_key(|snapshot| (snapshot.record.started, snapshot.device, snapshot.at.seq));
         snapshots
+    }
+
+    /// A snapshot by its Backup. Only who may prune is believed that it is one that was forgotten.
+    pub(crate) fn snapshot(
+        &self,
+        device: DeviceId,
+        at: LogPosition,
+        record: SnapshotRecord,
+    ) -> Snapshot {
+        let may_prune = self
+            .roster
+            .member(&device)
+            .is_some_and(|m| m.capabilities.contain(Capabilities::PRUNE));
+        let first = record.original.filter(|_| may_prune);
+        Snapshot {
+            id: at.hash,
+            device,
+            at,
+            first: first.unwrap_or(EntryRef { device, at }),
+            record,
+        }
     }
 
     /// Snapshots that nobody is to forget.
@@ -221,12 +239,7 @@ impl Repository {
     /// What an interrupted backup of this device left behind: browsable, not yet a snapshot.
     pub fn unfinished(&self) -> Option<Snapshot> {
         let left = self.logs.of(&self.me)?.state.checkpoint()?;
-        Some(Snapshot {
-            id: left.at.hash,
-            device: self.me,
-            at: left.at,
-            record: left.record.clone(),
-        })
+        Some(self.snapshot(self.me, left.at, left.record.clone()))
     }
 
     /// The snapshot that `name` means: `latest`, `latest~N`, or the beginning of an id.

@@ -26,4 +26,5 @@ mod restore;
 mod retention;
 mod schedule;
 mod silence;
+mod unforget;
 mod world;

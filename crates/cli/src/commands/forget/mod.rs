@@ -44,7 +44,7 @@ pub(crate) struct ForgetArgs {
     /// Forget also where the policy keeps no snapshot of a group
     #[arg(long)]
     even_the_last: bool,
-    /// Afterwards give back the space, as `ownkey prune` does
+    /// Afterwards give back the space, as `ownkey prune` does; then nothing can be had back
     #[arg(long, conflicts_with = "dry_run")]
     prune: bool,
     #[command(flatten)]
@@ -162,6 +162,9 @@ impl ForgetArgs {
             show::counted(gone, "snapshot", "snapshots"),
             show::count(left),
         ))?;
+        if gone > 0 && !self.dry_run && !self.prune {
+            cx.ui.remark("until `ownkey prune` gives back their space, `ownkey unforget ID` has them back; `ownkey snapshots --forgotten` lists them")?;
+        }
         cx.ui.json(
             "summary",
             json!({
