@@ -461,3 +461,34 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     }
     found
 }
+
+#[test]
+fn what_the_storage_sees_is_told_without_a_key_and_names_nothing_of_the_owners() {
+    let home = Home::with_snapshot();
+    let mut elsewhere = home.elsewhere(&["provider-view"]);
+    let told = run(elsewhere.env_remove("OWNKEY_PASSWORD"))
+        .ok()
+        .well_said();
+    for said in [
+        "packs of file contents",
+        "a way back: password",
+        "a way back: recovery key",
+        "has written 3 entries",
+        "It cannot see: contents",
+    ] {
+        assert!(told.out.contains(said), "{said:?} is not in: {}", told.out);
+    }
+    assert!(!told.out.contains("notes.txt"), "{}", told.out);
+    let lines = home.run(&["provider-view", "--json"]).ok().json();
+    let of_type = |wanted: &str| {
+        let lines = lines.iter();
+        lines.filter(|line| line["message_type"] == wanted).count()
+    };
+    assert_eq!(of_type("provider_log"), 1);
+    assert_eq!(of_type("provider_activity"), 1);
+    let summary = lines.last().expect("a summary");
+    assert_eq!(summary["objects"], files(&home.path("repo")).len());
+    home.run(&["provider-view", "-r", &home.text("nowhere")])
+        .ended(10)
+        .well_said();
+}

@@ -31,6 +31,14 @@ pub(crate) fn rfc3339(seconds: i64, nanoseconds: u32) -> String {
     }
 }
 
+/// A moment of the system's clock, for programs.
+pub(crate) fn rfc3339_of(moment: SystemTime) -> String {
+    match jiff::Timestamp::try_from(moment) {
+        Ok(moment) => moment.to_string(),
+        Err(_) => "a moment beyond the calendar".to_owned(),
+    }
+}
+
 /// The local day.
 pub(crate) fn day(seconds: i64) -> String {
     match moment(seconds, 0) {

@@ -38,6 +38,7 @@ mod packer;
 mod parallel;
 mod parity;
 mod problem;
+pub mod provider_view;
 pub mod prune;
 pub mod repair;
 pub mod repository;

@@ -21,6 +21,7 @@ mod ls;
 mod man;
 mod mirror;
 mod pin;
+mod provider_view;
 mod prune;
 mod recover;
 mod recovery;
@@ -105,6 +106,8 @@ pub(crate) enum Command {
     Witness(witness::WitnessCommand),
     /// Accept what the storage shows although it contradicts what was seen
     Accept(accept::AcceptArgs),
+    /// What whoever runs the storage sees of this repository; needs no key
+    ProviderView,
     /// What the storage allows
     #[command(subcommand)]
     Storage(storage::StorageCommand),
@@ -154,6 +157,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
             "fingerprint",
             "witness",
             "accept",
+            "provider-view",
             "storage",
         ],
     ),
@@ -221,6 +225,7 @@ fn done(cx: &Context, command: &Command) -> Result<Class, Failure> {
         Command::Snapshots(args) => snapshots::run(cx, args),
         Command::Witness(command) => witness::run(cx, command),
         Command::Accept(args) => accept::run(cx, args),
+        Command::ProviderView => provider_view::run(cx),
         Command::Storage(command) => storage::run(cx, command),
         Command::Device(command) => device::run(cx, command),
         Command::Key(command) => key::run(cx, command),

@@ -19,6 +19,7 @@ mod look;
 mod mirror;
 mod mutations;
 mod network;
+mod provider_view;
 mod prune;
 mod repair;
 mod requests;
