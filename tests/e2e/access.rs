@@ -215,6 +215,31 @@ fn a_new_password_opens_and_the_old_one_does_not() {
 }
 
 #[test]
+fn a_new_password_costs_what_this_program_says_whatever_the_old_slot_said() {
+    let home = Home::with_snapshot();
+    // Bytes 40 to 44 of a slot: Argon2id's memory in KiB; 0 where no password opens it.
+    let costs = || -> Vec<u32> {
+        let slots = std::fs::read_dir(home.path("repo/keys/slot")).expect("slots");
+        let slots =
+            slots.map(|slot| std::fs::read(slot.expect("a slot").path()).expect("its bytes"));
+        let mut costs: Vec<u32> = slots
+            .map(|slot| u32::from_le_bytes(slot[40..44].try_into().expect("four bytes")))
+            .filter(|memory| *memory > 0)
+            .collect();
+        costs.sort_unstable();
+        costs
+    };
+    assert_eq!(costs(), [64 << 10]);
+    run(home
+        .command(&["key", "passwd"])
+        .env("OWNKEY_NEW_PASSWORD", NEW_PASSWORD))
+    .ok();
+    // The least that this program uses by itself.
+    let newest = costs().pop().expect("a cost");
+    assert!(newest >= 256 << 10, "{newest} KiB");
+}
+
+#[test]
 fn a_new_recovery_key_opens_and_the_old_one_does_not() {
     let home = Home::with_snapshot();
     let with = |kit: &str, arguments: &[&str]| {
