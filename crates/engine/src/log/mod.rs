@@ -111,28 +111,23 @@ impl Logs {
             .collect()
     }
 
-    /// Everything that a prune must leave restorable: snapshots, Backups that may yet be confirmed, and backups
-    /// in progress, of everybody.
+    /// Backups that may yet be confirmed, and backups in progress, of everybody.
     ///
     /// Of a device whose log was cut, and read up to there, nothing can be confirmed any more.
-    pub(crate) fn needed(&self, roster: &Roster) -> Vec<&Recorded> {
-        let mut needed: Vec<&Recorded> = self
-            .snapshots(roster)
-            .into_iter()
-            .map(|(_, it)| it)
-            .collect();
-        for (device, log) in &self.logs {
-            let is_cut = roster
+    pub(crate) fn open(&self, roster: &Roster) -> Vec<&Recorded> {
+        let is_cut = |device| {
+            roster
                 .member(device)
-                .is_some_and(|member| member.cut.is_some());
-            let open = log
-                .state
+                .is_some_and(|member| member.cut.is_some())
+        };
+        let logs = self.logs.iter().filter(|(device, _)| !is_cut(device));
+        logs.flat_map(|(_, log)| {
+            log.state
                 .provisional()
                 .into_iter()
-                .chain(log.state.checkpoint());
-            needed.extend(open.filter(|_| !is_cut));
-        }
-        needed
+                .chain(log.state.checkpoint())
+        })
+        .collect()
     }
 
     /// Everything that was forgotten, whether it is had back or not.

@@ -25,7 +25,7 @@ use ownkey_storage::{ObjectName, ReadAfterWrite};
 use crate::backup::session::Session;
 use crate::damage::known_damage;
 use crate::error::{Error, Result};
-use crate::format::entry::{Listed, PackName};
+use crate::format::entry::{Listed, PackName, Recorded};
 use crate::format::layout;
 use crate::index::{Avoid, Index, PackEntry};
 use crate::monitor::Monitor;
@@ -168,10 +168,26 @@ impl<'r> Prune<'r> {
 
     /// Adds what the logs say by now that somebody needs.
     fn learn_needs(&mut self) -> Result<()> {
+        // Another prune may move what is being read.
+        const ATTEMPTS: usize = 4;
+        for _ in 1..ATTEMPTS {
+            match self.try_to_learn_needs() {
+                Err(Error::NeedsUnknown { .. }) => self.session.look()?,
+                learnt => return learnt,
+            }
+        }
+        self.try_to_learn_needs()
+    }
+
+    fn try_to_learn_needs(&mut self) -> Result<()> {
         let repository = self.session.repository();
         let browser = Browser::over(repository, load(repository, &[])?.into());
-        let needed = repository.logs.needed(repository.roster());
-        self.needs.add(&browser, &needed, self.monitor)
+        let snapshots = repository.logs.snapshots(repository.roster());
+        let snapshots: Vec<&Recorded> = snapshots.into_iter().map(|(_, it)| it).collect();
+        self.needs.add(&browser, &snapshots, self.monitor)?;
+        let open = repository.logs.open(repository.roster());
+        let open = (open.as_slice(), &repository.logs.condemned());
+        self.needs.add_open(&browser, open, self.monitor)
     }
 
     /// Moves what is needed out of some packs, and deletes them.

@@ -16,7 +16,9 @@ use ownkey_engine::{Class, Result};
 use ownkey_storage::{MemoryStorage, Storage};
 use ownkey_testkit::{Dump, Fault, Faulty, Moment, SeededRandom, tree};
 
-use crate::attacks::forger::{Forger, names_under, ready};
+use crate::attacks::cbor::Cbor;
+use crate::attacks::forger::{Forger, Said, names_under, ready};
+use crate::attacks::records::record;
 use crate::attacks::scene::{copy, fast_folder, write};
 use crate::world::{Heard, World};
 
@@ -428,6 +430,36 @@ fn folds_leave_out_what_is_gone_and_a_newcomer_that_begins_at_one_goes_on() {
     house.fill_a_little(20);
     house.backup();
     house.assert_whole();
+    house.forget(0);
+    house.prune(&THOROUGH).unwrap();
+    house.assert_whole();
+}
+
+#[test]
+fn a_backup_that_died_before_its_look_and_relied_on_what_is_gone_holds_no_prune_up() {
+    let mut house = three_states(1_211);
+    house.forget(0);
+    let repository = house.world.open(&house.storage).unwrap();
+    let gone = repository.find_snapshot("latest~1").unwrap();
+    drop(repository);
+    house.forget(0);
+    house.prune(&THOROUGH).unwrap();
+    // As if it had been put just before everything that only it needs was deleted.
+    let root = &gone.record.root;
+    let ids = root.ids.iter().flat_map(|id| *id.as_bytes()).collect();
+    let root = vec![
+        Cbor::Unsigned(root.length),
+        Cbor::Unsigned(u64::from(root.depth)),
+        Cbor::Bytes(ids),
+    ];
+    Forger::of_device(&house.world, &house.storage).say(Said {
+        record: Some(record(Cbor::Array(root)).encode()),
+        ..Said::of(0, Cbor::Map(vec![(0, Cbor::Array(vec![]))]))
+    });
+    house.prune(&THOROUGH).unwrap();
+    house.assert_whole();
+    house.fill(6);
+    house.backup();
     house.forget(0);
     house.prune(&THOROUGH).unwrap();
     house.assert_whole();
