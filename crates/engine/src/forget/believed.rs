@@ -11,6 +11,7 @@ use ownkey_crypto::DeviceId;
 
 use crate::copy::CopiedFrom;
 use crate::format::time::Timestamp;
+use crate::repair::RepairedFrom;
 use crate::repository::Snapshot;
 
 /// Who put a snapshot where it is.
@@ -18,9 +19,9 @@ use crate::repository::Snapshot;
 pub enum Maker {
     /// The device that made it.
     Device(DeviceId),
-    /// The device that copied it from another repository. Copies come in any order, so their times
-    /// cannot be told by it, and a device that lies about copies must not reach what is no copy.
-    CopiedBy(DeviceId),
+    /// The device that made it out of another snapshot: a copy, or what a repair left of one. These come in any
+    /// order, so their times cannot be told by it, and a device that lies about them must not reach anything else.
+    Derived(DeviceId),
 }
 
 /// A snapshot and its place in time.
@@ -39,9 +40,10 @@ pub struct Placed {
 pub fn place(snapshots: Vec<Snapshot>, now: Timestamp) -> Vec<Placed> {
     let mut logs: BTreeMap<Maker, Vec<Snapshot>> = BTreeMap::new();
     for snapshot in snapshots {
-        let maker = match CopiedFrom::of(&snapshot.record) {
-            None => Maker::Device(snapshot.first.device),
-            Some(_) => Maker::CopiedBy(snapshot.first.device),
+        let device = snapshot.first.device;
+        let maker = match snapshot.record.tags.iter().any(|tag| is_origin(tag)) {
+            false => Maker::Device(device),
+            true => Maker::Derived(device),
         };
         logs.entry(maker).or_default().push(snapshot);
     }
@@ -51,7 +53,7 @@ pub fn place(snapshots: Vec<Snapshot>, now: Timestamp) -> Vec<Placed> {
         let mut said = log.iter().map(|snapshot| snapshot.record.started);
         let times = match maker {
             Maker::Device(_) => believed(&said.collect::<Vec<_>>(), now),
-            Maker::CopiedBy(_) => said.by_ref().map(|at| (at <= now).then_some(at)).collect(),
+            Maker::Derived(_) => said.by_ref().map(|at| (at <= now).then_some(at)).collect(),
         };
         let pairs = log.into_iter().zip(times);
         placed.extend(pairs.map(|(snapshot, when)| Placed {
@@ -61,6 +63,11 @@ pub fn place(snapshots: Vec<Snapshot>, now: Timestamp) -> Vec<Placed> {
         }));
     }
     placed
+}
+
+/// Whether a tag is none of the user's, and names the snapshot that this one was made of.
+pub(super) fn is_origin(tag: &str) -> bool {
+    CopiedFrom::parse(tag).is_some() || RepairedFrom::parse(tag).is_some()
 }
 
 /// What is believed of times that were said one after the other: never falling, and each one what was said

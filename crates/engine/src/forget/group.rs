@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::believed::{Maker, Placed};
+use super::believed::{Maker, Placed, is_origin};
 use super::verdict::{Reason, Verdict};
-use crate::copy::CopiedFrom;
 
 /// What the snapshots of one group have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +84,7 @@ fn key(placed: &Placed, by: &BTreeSet<By>) -> Key {
         paths: has(By::Paths).then(|| ascending(record.paths.iter())),
         tags: has(By::Tags).then(|| {
             let tags = record.tags.iter();
-            ascending(tags.filter(|tag| CopiedFrom::parse(tag).is_none()))
+            ascending(tags.filter(|tag| !is_origin(tag)))
         }),
     }
 }

@@ -212,6 +212,15 @@ fn each_machine_and_its_paths_and_copies_are_counted_by_themselves() {
 }
 
 #[test]
+fn what_a_repair_left_of_an_old_snapshot_does_not_stand_for_today() {
+    let mut snapshots = history(1, &[0, DAY, 2 * DAY, 0]);
+    let tag = format!("ownkey:repaired-from={}", snapshots[0].id);
+    snapshots[3].record.tags.push(tag);
+    let daily = newest([(Every::Day, 2)]);
+    assert_eq!(places(&kept(&daily, snapshots)), [1, 2, 3]);
+}
+
+#[test]
 fn copies_are_in_the_order_of_their_times_whenever_they_were_copied() {
     let mut copies = history(1, &[5 * DAY, 0, DAY, 2 * DAY]);
     for copy in &mut copies {

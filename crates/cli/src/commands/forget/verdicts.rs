@@ -61,7 +61,9 @@ pub(super) fn name(repository: &Repository, key: &Key) -> String {
         // Most machines are called what they call themselves.
         Some(Maker::Device(device)) if key.host == Some(label(device)) => {}
         Some(Maker::Device(device)) => parts.push(format!("by {:?}", label(device))),
-        Some(Maker::CopiedBy(device)) => parts.push(format!("copied by {:?}", label(device))),
+        Some(Maker::Derived(device)) => {
+            parts.push(format!("copied or repaired by {:?}", label(device)));
+        }
         None => {}
     }
     parts.splice(0..0, key.host.clone());
