@@ -1,11 +1,12 @@
 //! Repair: what is damaged is made good from what is left, and nothing is ever worse than before.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ownkey_crypto::ObjectHash;
 use ownkey_engine::check::{self, ReadData};
+use ownkey_engine::prune;
 use ownkey_engine::repair::{self, Named};
 use ownkey_engine::restore::{self, Outcome, RestoreOptions};
 use ownkey_engine::tree::Browser;
@@ -415,4 +416,49 @@ fn whatever_is_damaged_no_order_of_repairs_makes_less_restorable() {
         }
     }
     assert!(saved > 0, "no damage was ever repaired");
+}
+
+#[test]
+fn a_prune_of_a_machine_that_knows_of_no_damage_keeps_the_good_copy() {
+    let (case, packs) = protected(62, 15.0);
+    for (seed, pack) in (0..).zip(&packs) {
+        scatter(&case, pack, (seed, 100));
+    }
+    check::run(&case.repository(), ReadData::All, &Heard::default()).unwrap();
+    repair::packs(&mut case.repository(), None, &Heard::default()).unwrap();
+    // What this machine remembers of damage is gone, as on any other machine; the Condemn is not.
+    let locations = case.world.folder.path().join("state/repositories");
+    let mut forgotten = 0;
+    for entry in walk(&locations) {
+        let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("damaged-packs-") {
+            std::fs::remove_file(entry).unwrap();
+            forgotten += 1;
+        }
+    }
+    assert_eq!(forgotten, 1);
+    forget_index(&case);
+    let thorough = prune::Options {
+        max_unused: prune::Unused::Bytes(0),
+        ..prune::Options::default()
+    };
+    let pruned = prune::run(&mut case.repository(), &thorough, &Heard::default()).unwrap();
+    assert!(pruned.deleted.objects >= packs.len() as u64, "{pruned:?}");
+    for pack in packs {
+        // It was shown in place of what is deleted now.
+        case.lying.tell(Lie::Hide(pack));
+    }
+    restored_wholly(&case, "target");
+}
+
+/// Every file below a folder.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => walk(&path),
+            false => vec![path],
+        })
+        .collect()
 }
