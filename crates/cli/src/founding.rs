@@ -100,8 +100,8 @@ pub(crate) fn found(
 
 /// A folder with other things in it is a slip of the pen: `--repo ~/Documents`.
 fn must_be_free(folder: &Path) -> Result<(), Failure> {
-    const OURS: [&str; 8] = [
-        "ownkey", "keys", "roster", "log", "index", "data", "meta", ".staging",
+    const OURS: [&str; 9] = [
+        "ownkey", "keys", "roster", "log", "index", "data", "meta", ".staging", ".reserve",
     ];
     // What cannot be listed now gives its own error when the storage is made.
     let Ok(entries) = std::fs::read_dir(folder) else {
