@@ -49,11 +49,11 @@ impl Town {
         let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
         world.init(&storage);
         let (first, second) = (world.path("source"), world.path("second"));
-        let blob = |seed: u64| SeededRandom::new(seed).bytes(20_000);
+        let content = |seed: u64| SeededRandom::new(seed).bytes(20_000);
         let fill = |files: &[(&str, u64)]| {
             let _ = std::fs::remove_dir_all(&first);
             for (name, seed) in files {
-                write(&first.join(name), &blob(*seed));
+                write(&first.join(name), &content(*seed));
             }
         };
         let states = [
@@ -87,7 +87,7 @@ impl Town {
             ("wanted-again", 1),
             ("half", 4),
         ] {
-            write(&second.join(name), &blob(seed));
+            write(&second.join(name), &content(seed));
         }
         let all = Capabilities::WRITE
             .and(Capabilities::READ)
