@@ -14,7 +14,8 @@ use ownkey_engine::{Error, Result, prune, unforget};
 use ownkey_storage::{ObjectName, Storage};
 
 use crate::access::{Case, USUAL};
-use crate::attacks::forger::{Forger, names_under};
+use crate::attacks::cbor::Cbor;
+use crate::attacks::forger::{Forger, Said, names_under, record, stream};
 use crate::attacks::scene::write;
 use crate::hook::{Before, Hooked};
 use crate::prune::THOROUGH;
@@ -155,6 +156,35 @@ fn a_machine_that_may_only_back_up_has_nothing_back() {
         have_back(&mut repository),
         Err(Error::NotAllowed(_))
     ));
+}
+
+#[test]
+fn a_machine_that_may_not_forget_is_not_believed_that_its_backup_was_another_ones_first() {
+    let case = Case::new(6150);
+    let first = case.open().snapshots().swap_remove(0).entry();
+    let thief = Forger::of_device(&case.desk, &case.storage).add_identity([61; 32], USUAL);
+    let Cbor::Map(mut fields) = record(stream(&[])) else {
+        panic!("a record is a map");
+    };
+    let original = vec![
+        Cbor::bytes(first.device.as_bytes()),
+        Cbor::Unsigned(first.at.seq),
+        Cbor::bytes(first.at.hash.as_bytes()),
+    ];
+    fields.push((12, Cbor::Array(original)));
+    let backup = thief.say(Said {
+        record: Some(Cbor::Map(fields).encode()),
+        ..Said::of(0, Cbor::Map(vec![(0, Cbor::Array(vec![]))]))
+    });
+    let confirm = vec![
+        (0, Cbor::Unsigned(backup.seq)),
+        (1, Cbor::bytes(backup.hash.as_bytes())),
+    ];
+    thief.say(Said::of(1, Cbor::Map(confirm)));
+    let shown = case.open().find_snapshot(&backup.hash.to_string());
+    let shown = shown.expect("a snapshot");
+    assert_eq!(shown.record.original, Some(first));
+    assert_eq!(shown.first, shown.entry());
 }
 
 /// Condemns everything just before the first entry of a log is put.
