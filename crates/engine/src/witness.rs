@@ -96,7 +96,7 @@ impl Witness {
                         place: self.io.location().to_string(),
                         entry: *entry,
                     };
-                    repository.keep_evidence(&lie, &bytes, monitor);
+                    repository.keep_evidence(&lie, Some(&bytes), monitor);
                     return Err(lie.into());
                 }
                 Some((Proof::GivenUp, _)) => self.given_up.push(name),

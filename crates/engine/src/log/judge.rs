@@ -11,7 +11,7 @@ use ownkey_crypto::{DeviceId, ObjectHash};
 use super::Logs;
 use super::read::LogReader;
 use crate::error::{Error, Lie, Result};
-use crate::format::entry::{EntryRef, LogEntry, LogPosition, ROSTER};
+use crate::format::entry::{EntryRef, LogEntry, LogPosition, ROSTER, RosterPosition};
 use crate::roster::Roster;
 use crate::state::Tips;
 
@@ -159,7 +159,19 @@ impl Logs {
         if known && !roster.contains(at) && !roster.gave_up(&EntryRef::of_roster(*at), |_| false) {
             self.judge::<()>(Err(Lie::RosterForked(at.n).into()))?;
         }
+        if self.roster.is_none_or(|seen| seen.n < at.n) {
+            self.roster = Some(*at);
+        }
         Ok(())
+    }
+
+    /// What the entries that were read say to have seen of the roster, and it does not show: it was read too early, or is
+    /// hidden.
+    pub(crate) fn ahead_of(&self, roster: &Roster) -> Option<RosterPosition> {
+        let missing = |at: &RosterPosition| {
+            !roster.contains(at) && !roster.gave_up(&EntryRef::of_roster(*at), |_| false)
+        };
+        self.roster.filter(missing)
     }
 
     fn must_show(

@@ -16,7 +16,7 @@ use std::ops::RangeInclusive;
 use ownkey_crypto::{Capabilities, DeviceId, ObjectHash};
 
 use crate::error::Lie;
-use crate::format::entry::{EntryRef, LogPosition, PackName, Recorded};
+use crate::format::entry::{EntryRef, LogPosition, PackName, Recorded, RosterPosition};
 use crate::log_state::{Condemned, LogState};
 use crate::roster::Roster;
 
@@ -47,6 +47,8 @@ pub(crate) struct Logs {
     logs: BTreeMap<DeviceId, DeviceLog>,
     /// What contradicts what is shown, where that is no reason to stop.
     pub(crate) doubts: Option<Vec<Lie>>,
+    /// The furthest that an entry which was read says to have seen of the roster.
+    roster: Option<RosterPosition>,
 }
 
 impl Logs {

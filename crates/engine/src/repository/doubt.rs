@@ -5,9 +5,10 @@
 use ownkey_crypto::DeviceId;
 
 use super::Repository;
-use crate::error::{Lie, Result};
+use crate::error::{Error, Lie, Result};
 use crate::evidence::Scene;
-use crate::format::entry::{EntryRef, ROSTER};
+use crate::format::entry::{EntryRef, ROSTER, RosterPosition};
+use crate::log::LogReader;
 use crate::monitor::Monitor;
 
 /// What becomes of a lie.
@@ -47,8 +48,43 @@ impl Repository {
         last.map_or(0, |seq| seq.saturating_add(1))
     }
 
-    /// Keeps what a lie that a witness has shown was told by: the entry as its author signed it.
-    pub(crate) fn keep_evidence(&self, lie: &Lie, signed: &[u8], monitor: &dyn Monitor) {
+    /// Whoever wrote an entry had read the roster as far as it says. If that is further than it was shown to us, it is read
+    /// once more: it may have grown since.
+    pub(super) fn must_show_roster(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        if self.logs.ahead_of(&self.roster).is_none() {
+            return Ok(());
+        }
+        self.look_at_roster(&self.io.clone(), monitor)?;
+        match self.logs.ahead_of(&self.roster) {
+            Some(RosterPosition { n, .. }) => {
+                let lie = Lie::RosterRolledBack(n);
+                self.keep_evidence(&lie, None, monitor);
+                Err(lie.into())
+            }
+            None => self.logs.refresh_others(LogReader {
+                io: &self.io,
+                keys: &self.keys,
+                roster: &self.roster,
+            }),
+        }
+    }
+
+    /// The same of the present state, where a lie may be a doubt.
+    pub(super) fn compare_roster(&mut self, lies: Lies, monitor: &dyn Monitor) -> Result<()> {
+        if self.earlier.is_some() {
+            return Ok(());
+        }
+        match (self.must_show_roster(monitor), lies) {
+            (Err(Error::Lie(lie)), Lies::AreDoubts) => {
+                self.doubt(lie);
+                Ok(())
+            }
+            (judged, _) => judged,
+        }
+    }
+
+    /// Keeps the evidence of a lie, and what a witness has shown it by: the entry as its author signed it.
+    pub(crate) fn keep_evidence(&self, lie: &Lie, signed: Option<&[u8]>, monitor: &dyn Monitor) {
         let scene = Scene {
             state: &self.state,
             io: &self.io,
@@ -56,7 +92,7 @@ impl Repository {
             time: self.environment.clock.now(),
             monitor,
         };
-        scene.keep(lie, Some(signed));
+        scene.keep(lie, signed);
     }
 
     /// Whether an entry of a log or of the roster is part of what is shown.

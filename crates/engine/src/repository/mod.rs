@@ -343,6 +343,7 @@ impl Repository {
             keys: &self.keys,
             roster: &self.roster,
         })?;
+        self.must_show_roster(monitor)?;
         self.remember()
     }
 

@@ -226,6 +226,7 @@ impl Opening<'_> {
             compression: Compression::default(),
             parity: Parity::NONE,
         };
+        repository.compare_roster(lies, monitor)?;
         repository.remember()?;
         Ok(repository)
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ownkey_engine::access::Admin;
 use ownkey_engine::check::{self, ReadData};
 use ownkey_engine::repository::{self, Credential};
 use ownkey_engine::{Class, Error, Lie as Caught};
@@ -430,4 +431,34 @@ fn names_that_the_storage_invents_in_a_log_stop_nobody() {
         );
     }
     scene.attempt().complete();
+}
+
+#[test]
+fn a_newcomer_is_not_shown_less_of_the_roster_than_the_logs_have_seen() {
+    let scene = Scene::new(219);
+    let mut repository = scene.open().unwrap();
+    let mut admin = Admin::of(&mut repository, &scene.world.monitor).unwrap();
+    let me = admin.repository().me();
+    admin.rename(&me, "the desk").unwrap();
+    drop(admin);
+    scene.backup();
+    let newest = names_under(&scene.storage, "roster/").pop().unwrap();
+    scene.lying.tell(Lie::Hide(newest));
+    let newcomer = World::in_memory(220);
+    let open = || {
+        let key = Credential::RecoveryKey(&scene.recovery_key);
+        repository::open(
+            &newcomer.environment,
+            &scene.storage,
+            key,
+            &newcomer.monitor,
+        )
+    };
+    let caught = open().map(drop).unwrap_err();
+    assert!(
+        matches!(caught, Error::Lie(Caught::RosterRolledBack(_))),
+        "{caught:?}"
+    );
+    scene.lying.repent();
+    open().unwrap();
 }
