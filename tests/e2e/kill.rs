@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ownkey_testkit::{SeededRandom, tree};
 
+use crate::access::approve;
 use crate::home::{Home, assert_same_tree};
 
 /// System calls that make something durable or give it its name.
@@ -91,8 +92,8 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The `k`th call of one kind in a thread kills the program; `false` if there was none.
-fn killed_at(home: &Home, step: &str, k: u32) -> bool {
-    let program = home.command(&["backup", &home.text("new")]);
+fn killed_at(home: &Home, arguments: &[&str], step: &str, k: u32) -> bool {
+    let program = home.command(arguments);
     let mut strace = Command::new("strace");
     strace
         .args([
@@ -140,7 +141,7 @@ fn killed_at_every_durable_step_of_a_backup_nothing_is_lost() {
         for k in 1.. {
             copy(&home.path("repo.before"), &home.path("repo"));
             copy(&home.path("state.before"), &home.path("state"));
-            if !killed_at(&home, step, k) {
+            if !killed_at(&home, &["backup", &home.text("new")], step, k) {
                 break;
             }
             kills += 1;
@@ -149,6 +150,41 @@ fn killed_at_every_durable_step_of_a_backup_nothing_is_lost() {
     }
     println!("{kills} kills");
     assert!(kills >= 10, "only {kills} durable steps were found");
+}
+
+#[test]
+fn a_removal_killed_at_every_durable_step_is_ended_by_the_same_command() {
+    if !strace_works() {
+        println!("skipped: strace cannot trace here");
+        return;
+    }
+    let home = Home::with_snapshot();
+    approve(&home, "laptop", &[]);
+    copy(&home.path("repo"), &home.path("repo.before"));
+    copy(&home.path("state"), &home.path("state.before"));
+    let remove = ["device", "remove", "laptop"];
+    let (mut kills, mut held_up) = (0, 0);
+    for step in STEPS {
+        for k in 1.. {
+            copy(&home.path("repo.before"), &home.path("repo"));
+            copy(&home.path("state.before"), &home.path("state"));
+            if !killed_at(&home, &remove, step, k) {
+                break;
+            }
+            kills += 1;
+            home.run(&["backup", &home.text("src")]).ok();
+            held_up += u32::from(home.run(&["prune", "--dry-run"]).code != 0);
+            let again = home.run(&remove).code;
+            // 2: it is out already.
+            assert!(again == 0 || again == 2, "{step} {k}: {again}");
+            home.run(&["prune", "--dry-run"]).ok();
+        }
+    }
+    println!("{kills} kills, {held_up} of them held a prune up");
+    assert!(
+        held_up > 0,
+        "none of {kills} kills left a removal half done"
+    );
 }
 
 /// Set `OWNKEY_KILL_MOMENTS` for a longer run.
@@ -161,11 +197,9 @@ fn killed_at_random_moments_of_a_first_backup_nothing_is_lost() {
     let home = with_something_to_lose(12, 24);
     copy(&home.path("repo"), &home.path("repo.before"));
     copy(&home.path("state"), &home.path("state.before"));
-    let timed = |run: &dyn Fn() -> bool| {
-        let begun = Instant::now();
-        (run(), begun.elapsed())
-    };
-    let (_, mut whole) = timed(&|| home.run(&["backup", &home.text("new")]).code == 0);
+    let begun = Instant::now();
+    home.run(&["backup", &home.text("new")]).ok();
+    let mut whole = begun.elapsed();
     let mut random = SeededRandom::new(13);
     let (mut kills, mut tries) = (0, 0);
     while kills < moments {
@@ -175,7 +209,10 @@ fn killed_at_random_moments_of_a_first_backup_nothing_is_lost() {
         copy(&home.path("state.before"), &home.path("state"));
         let micros = u64::try_from(whole.as_micros()).expect("a short run");
         let moment = Duration::from_micros(random.below(micros));
-        let (killed, lasted) = timed(&|| killed_after(&home, moment));
+        let mut backup = home.command(&["backup", &home.text("new")]);
+        let begun = Instant::now();
+        let killed = killed_after(&mut backup, moment);
+        let lasted = begun.elapsed();
         kills += u32::from(killed);
         if !killed {
             // The machine was busier when the whole run was timed.
@@ -186,10 +223,9 @@ fn killed_at_random_moments_of_a_first_backup_nothing_is_lost() {
     println!("{kills} kills in {tries} tries, a whole run takes {whole:?}");
 }
 
-/// Lets a backup run for a while; `false` if it was faster.
-fn killed_after(home: &Home, moment: Duration) -> bool {
-    let mut run = home.command(&["backup", &home.text("new")]);
-    let mut child = run
+/// Lets the program run for a while; `false` if it was faster.
+pub(crate) fn killed_after(command: &mut Command, moment: Duration) -> bool {
+    let mut child = command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

@@ -9,6 +9,8 @@ use crate::failure::Failure;
 pub(crate) enum Wanted {
     /// Only who stands.
     Standing,
+    /// Also whose removal broke off before its log was given its end.
+    NotYetOut,
     /// Whoever ever was there.
     Ever,
 }
@@ -23,9 +25,11 @@ pub(crate) fn find<'r>(
     wanted: Wanted,
 ) -> Result<&'r Member, Failure> {
     let candidates = || {
-        roster
-            .members()
-            .filter(|member| wanted == Wanted::Ever || member.removed.is_none())
+        roster.members().filter(|member| match wanted {
+            Wanted::Standing => member.removed.is_none(),
+            Wanted::NotYetOut => member.removed.is_none() || member.cut.is_none(),
+            Wanted::Ever => true,
+        })
     };
     let named: Vec<&Member> = candidates()
         .filter(|member| member.label == called)

@@ -218,7 +218,7 @@ fn remove(cx: &Context, args: &RemoveArgs) -> Result<Class, Failure> {
     let me = session.repository.me();
     let mut leaving = Vec::new();
     for name in &args.devices {
-        let member = find(session.repository.roster(), name, Wanted::Standing)?;
+        let member = find(session.repository.roster(), name, Wanted::NotYetOut)?;
         if member.role == Role::Recovery {
             return Err(Failure::usage(format!("{} is a way back, not a device", member.label))
                 .hint("to replace the password: ownkey key passwd; the recovery key: ownkey recovery key new"));
