@@ -22,6 +22,7 @@ mod mirror;
 mod mistakes;
 mod network;
 mod oddities;
+mod prune;
 mod recover;
 mod remote;
 mod repair;
