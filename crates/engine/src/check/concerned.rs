@@ -12,7 +12,6 @@ use crate::error::Result;
 use crate::format::name::Name;
 use crate::format::node::{NodeKind, Stream};
 use crate::list::{Step, Walk, join, key};
-use crate::monitor::Problem;
 use crate::repository::Snapshot;
 
 /// Entries after which one of each further snapshot is enough: by then the answer is "restore what you can".
@@ -124,13 +123,6 @@ impl Check<'_> {
             return;
         }
         let path = join(Path::new("/"), path);
-        let id = snapshot.id.to_string();
-        let short = id.get(..8).unwrap_or(&id);
-        let told = Problem {
-            path: path.clone(),
-            message: format!("in snapshot {short}: {message}"),
-        };
-        self.monitor.problem(&told);
         self.report.concerned.push(Concerned {
             snapshot: snapshot.id,
             path,

@@ -8,6 +8,7 @@ use ownkey_storage::{ObjectMeta, ObjectName};
 use super::Check;
 use super::report::Finding;
 use crate::error::{Class, Lie, Result};
+use crate::format::entry::EntryRef;
 use crate::format::layout::{self, Object};
 use crate::log::Reread;
 use crate::roster::Member;
@@ -18,7 +19,10 @@ impl Check<'_> {
         let repository = self.repository;
         let mut logs = BTreeMap::new();
         let there: HashSet<&ObjectName> = listed.iter().map(|object| &object.name).collect();
-        let is_gone = |name: &ObjectName| !there.contains(name);
+        // A fold that was written since leaves out what was deleted since.
+        let is_gone = |name: &ObjectName| {
+            !there.contains(name) || repository.io.exists(name).is_ok_and(|exists| !exists)
+        };
         for member in repository.roster.members() {
             self.go_on()?;
             match repository.log_reader().reread(member, &is_gone) {
@@ -26,6 +30,7 @@ impl Check<'_> {
                 Err(error) => self.finding(Finding::of(error)?),
             }
         }
+        let seen = self.caught_up(&mut logs, &is_gone)?;
         for (device, log) in &logs {
             self.report.log_entries += log.tip().map_or(0, |tip| tip.seq + 1);
             for seq in &log.wrong_folds {
@@ -38,7 +43,10 @@ impl Check<'_> {
                 });
             }
             self.same_as_before(device, log);
-            self.as_seen(&logs, *device, log);
+            self.roster_as_seen(log);
+        }
+        for (witness, entry) in &seen {
+            self.as_seen(&logs, *witness, entry);
         }
         self.nothing_behind(&logs, listed);
         Ok(())
@@ -63,27 +71,60 @@ impl Check<'_> {
         self.lie(&lie);
     }
 
-    /// Everything one device says to have seen is what the others' logs show.
-    fn as_seen(&mut self, logs: &BTreeMap<DeviceId, Reread>, witness: DeviceId, log: &Reread) {
-        for seen in &log.seen {
-            let (device, seq) = (seen.device, seen.at.seq);
-            let member = self.repository.roster.member(&device);
-            let is_void = member
-                .and_then(|member| member.cut)
-                .is_some_and(|(next, _)| seq >= next);
-            match logs.get(&device).and_then(|log| log.hash(seq)) {
-                _ if is_void => {}
-                Some(hash) if hash == seen.at.hash => {}
-                Some(_) => self.lie(&Lie::LogForked { device, seq }),
-                None => self.lie(&Lie::SeenAhead {
-                    device,
-                    seq,
-                    witness,
-                }),
+    /// What each device says to have seen. Logs are read one after the other, and others write meanwhile: who is read late may
+    /// have seen more of a log than was read of it early, so that one is read on.
+    fn caught_up(
+        &mut self,
+        logs: &mut BTreeMap<DeviceId, Reread>,
+        is_gone: &dyn Fn(&ObjectName) -> bool,
+    ) -> Result<Vec<(DeviceId, EntryRef)>> {
+        let of = |(witness, log): (&DeviceId, &Reread)| {
+            let witness = *witness;
+            let seen: Vec<_> = log.seen.iter().map(|entry| (witness, *entry)).collect();
+            seen
+        };
+        let seen: Vec<_> = logs.iter().flat_map(of).collect();
+        let repository = self.repository;
+        for (_, entry) in &seen {
+            let (Some(member), Some(log)) = (
+                repository.roster.member(&entry.device),
+                logs.get_mut(&entry.device),
+            ) else {
+                continue;
+            };
+            if log.tip().is_none_or(|tip| tip.seq < entry.at.seq)
+                && let Err(error) = repository.log_reader().read_on(member, log, is_gone)
+            {
+                self.finding(Finding::of(error)?);
             }
         }
+        Ok(seen)
+    }
+
+    /// What one device says to have seen is what the other's log shows.
+    fn as_seen(&mut self, logs: &BTreeMap<DeviceId, Reread>, witness: DeviceId, entry: &EntryRef) {
+        let (device, seq) = (entry.device, entry.at.seq);
+        let member = self.repository.roster.member(&device);
+        let is_void = member
+            .and_then(|member| member.cut)
+            .is_some_and(|(next, _)| seq >= next);
+        match logs.get(&device).and_then(|log| log.hash(seq)) {
+            _ if is_void => {}
+            Some(hash) if hash == entry.at.hash => {}
+            Some(_) => self.lie(&Lie::LogForked { device, seq }),
+            None => self.lie(&Lie::SeenAhead {
+                device,
+                seq,
+                witness,
+            }),
+        }
+    }
+
+    /// The roster that a device has seen is part of this one.
+    fn roster_as_seen(&mut self, log: &Reread) {
+        let roster = &self.repository.roster;
         for position in &log.rosters {
-            if !self.repository.roster.contains(position) {
+            if !roster.contains(position) {
                 self.lie(&Lie::RosterForked(position.n));
             }
         }

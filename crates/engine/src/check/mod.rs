@@ -32,6 +32,9 @@ pub(crate) use objects::wrong_with;
 pub use objects::{ObjectsReport, objects};
 pub use report::{CONCERNED_NAMED, CheckReport, Concerned, Finding};
 
+/// Readings after which what seems wrong is told, however much others have said meanwhile.
+const ROUNDS: u32 = 8;
+
 /// Which packs are read and opened wholly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ReadData {
@@ -64,6 +67,33 @@ pub fn run(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Re
     if !repository.keys.may_read() {
         return Err(Error::NotAllowed("read, and so not check with its key"));
     }
+    let mut now = repository.again();
+    let mut before = Vec::new();
+    for _ in 1..ROUNDS {
+        let checked = round(&now, read, monitor)?;
+        // Others write, move and delete while this reads. What seems wrong is so if nobody has said anything since, or if it
+        // still is when what they said is known.
+        let findings = &checked.report.findings;
+        let is_settled = findings.iter().all(|finding| before.contains(finding));
+        if is_settled || !is_out_of_date(&mut now, monitor)? {
+            return checked.tell(&now, monitor);
+        }
+        before = checked.report.findings;
+    }
+    round(&now, read, monitor)?.tell(&now, monitor)
+}
+
+/// Whether somebody has said something since; it is known then. A storage that lies by now says nothing.
+fn is_out_of_date(repository: &mut Repository, monitor: &dyn Monitor) -> Result<bool> {
+    if repository.earlier().is_some() {
+        return Ok(false);
+    }
+    let is_news = repository.has_news(monitor);
+    is_news.or_else(|error| Finding::of(error).map(|_| false))
+}
+
+/// One reading of everything.
+fn round(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Result<Checked> {
     let browser = Browser::examining(repository)?;
     let listed = repository.io.list(&Prefix::all())?;
     let mut check = Check {
@@ -91,8 +121,30 @@ pub fn run(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Re
         check.concerned()?;
     }
     check.judge()?;
-    damage::remember(repository, &check.report.damaged_packs, &check.whole)?;
-    Ok(check.report)
+    Ok(Checked {
+        report: check.report,
+        whole: check.whole,
+    })
+}
+
+/// What one reading came to.
+struct Checked {
+    report: CheckReport,
+    /// Packs that were opened wholly and are right.
+    whole: HashSet<PackName>,
+}
+
+impl Checked {
+    fn tell(self, repository: &Repository, monitor: &dyn Monitor) -> Result<CheckReport> {
+        damage::remember(repository, &self.report.damaged_packs, &self.whole)?;
+        for finding in &self.report.findings {
+            monitor.note(&finding.message);
+        }
+        for concerned in &self.report.concerned {
+            monitor.problem(&concerned.as_problem());
+        }
+        Ok(self.report)
+    }
 }
 
 /// One check in progress.
@@ -125,7 +177,6 @@ impl Check<'_> {
     }
 
     fn finding(&mut self, finding: Finding) {
-        self.monitor.note(&finding.message);
         self.report.findings.push(finding);
     }
 

@@ -8,6 +8,7 @@ use ownkey_storage::ObjectName;
 
 use crate::error::{Class, Error};
 use crate::format::entry::PackName;
+use crate::monitor::Problem;
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,17 @@ pub struct Concerned {
     pub path: PathBuf,
     /// What is wrong with it.
     pub message: String,
+}
+
+impl Concerned {
+    pub(super) fn as_problem(&self) -> Problem {
+        let id = self.snapshot.to_string();
+        let short = id.get(..8).unwrap_or(&id);
+        Problem {
+            path: self.path.clone(),
+            message: format!("in snapshot {short}: {}", self.message),
+        }
+    }
 }
 
 /// Entries named in a report; the number of all is in it too.

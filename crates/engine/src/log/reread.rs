@@ -85,6 +85,17 @@ impl LogReader<'_> {
         is_gone: &dyn Fn(&ObjectName) -> bool,
     ) -> Result<Reread> {
         let mut reread = Reread::default();
+        self.read_on(member, &mut reread, is_gone)?;
+        Ok(reread)
+    }
+
+    /// Reads what a log has grown by since.
+    pub(crate) fn read_on(
+        self,
+        member: &Member,
+        reread: &mut Reread,
+        is_gone: &dyn Fn(&ObjectName) -> bool,
+    ) -> Result<()> {
         // What a device without this right says has no effect, so its folds say nothing either.
         let folds = member.capabilities.contain(Capabilities::WRITE);
         while let Some(entry) = self.next(member, &reread.log)? {
@@ -99,6 +110,6 @@ impl LogReader<'_> {
             reread.seen.extend(entry.entry.seen.iter().copied());
             reread.rosters.insert(entry.entry.roster);
         }
-        Ok(reread)
+        Ok(())
     }
 }

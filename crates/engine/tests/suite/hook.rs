@@ -1,4 +1,4 @@
-//! A storage that does something of the test's choice just before an object is created: another
+//! A storage that does something of the test's choice just before an object is created or read: another
 //! machine's step, at exactly the moment that matters.
 
 use std::fmt::Debug;
@@ -18,6 +18,8 @@ pub(crate) trait Before: Debug + Send + Sync + 'static {
     fn inner(&self) -> &Arc<dyn Storage>;
     /// Before an object of this name is created.
     fn create(&self, name: &ObjectName);
+    /// Before an object of this name is read.
+    fn get(&self, _name: &ObjectName) {}
 }
 
 /// Passes everything on, after the step of the test.
@@ -32,6 +34,7 @@ impl<B: Before> Storage for Hooked<B> {
     }
 
     async fn get(&self, name: &ObjectName) -> Result<Bytes, StorageError> {
+        self.0.get(name);
         self.0.inner().get(name).await
     }
 

@@ -9,6 +9,7 @@ mod browse;
 mod canary;
 mod case;
 mod check;
+mod check_beside;
 mod copy;
 mod crash;
 mod forget;

@@ -167,7 +167,7 @@ fn is_pack(name: &str) -> bool {
     name.starts_with("data/") || name.starts_with("meta/")
 }
 
-fn three_states(seed: u64) -> House {
+pub(crate) fn three_states(seed: u64) -> House {
     let mut house = House::new(seed);
     for state in 0..3 {
         house.fill(state);
