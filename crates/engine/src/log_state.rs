@@ -28,17 +28,23 @@ impl LogState {
     /// Takes the next entry. `record` is its sealed body, for who can open it.
     pub(crate) fn apply(&mut self, at: LogPosition, event: &Event, record: Option<SnapshotRecord>) {
         let fold = &mut self.fold;
-        fold.segments.extend_from_slice(event.segments());
         match event {
             // A provisional Backup ends with its author's next one.
-            Event::Backup { .. } => fold.provisional = record.map(|record| Recorded { at, record }),
-            Event::Checkpoint { .. } => {
+            Event::Backup { segments } => {
+                fold.segments.extend_from_slice(segments);
+                fold.provisional = record.map(|record| Recorded { at, record });
+            }
+            Event::Checkpoint { segments } => {
+                fold.segments.extend_from_slice(segments);
                 fold.checkpoint = record.map(|record| Recorded { at, record });
             }
             Event::Confirm(which) => {
                 if let Some(backup) = fold.provisional.take_if(|backup| backup.at == *which) {
                     fold.confirmed.push(backup);
                     fold.checkpoint = None;
+                }
+                if let Some((_, segments)) = fold.repack.take_if(|(repack, _)| repack == which) {
+                    fold.segments.extend(segments);
                 }
             }
             Event::Forget(snapshots) => fold.forgotten.extend_from_slice(snapshots),
@@ -48,7 +54,9 @@ impl LogState {
                 fold.pins.push((at, pinned.clone()));
                 fold.ended_pins.extend_from_slice(ended);
             }
-            Event::Repack { .. } | Event::Heartbeat | Event::Unknown(_) => {}
+            // Its segments may lead to what was condemned before its author looked.
+            Event::Repack { segments } => fold.repack = Some((at, segments.clone())),
+            Event::Heartbeat | Event::Unknown(_) => {}
         }
     }
 
@@ -122,6 +130,11 @@ impl LogState {
     /// A Backup that waits for its Confirm.
     pub(crate) fn provisional(&self) -> Option<&Recorded> {
         self.fold.provisional.as_ref()
+    }
+
+    /// Whether a Repack waits for its Confirm.
+    pub(crate) fn is_repacking(&self) -> bool {
+        self.fold.repack.is_some()
     }
 
     /// Index segments this log names.

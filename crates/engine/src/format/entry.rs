@@ -41,7 +41,7 @@ pub enum Event {
         /// Index segments that nothing named before.
         segments: Vec<ObjectHash>,
     },
-    /// The Backup at this place stands.
+    /// The Backup or Repack at this place stands.
     Confirm(LogPosition),
     /// A backup in progress; the record of what is done is in the sealed body.
     Checkpoint {
@@ -50,7 +50,7 @@ pub enum Event {
     },
     /// These snapshots are no more.
     Forget(Vec<EntryRef>),
-    /// Chunks were moved to new packs.
+    /// Chunks were moved to new packs, or segments renewed; counts once it is confirmed.
     Repack {
         /// Index segments that nothing named before.
         segments: Vec<ObjectHash>,
@@ -133,6 +133,8 @@ pub struct Fold {
     pub pins: Vec<(LogPosition, Vec<EntryRef>)>,
     /// Pins of other logs that this one ended.
     pub ended_pins: Vec<EntryRef>,
+    /// A Repack that waits for its Confirm, with the segments it names.
+    pub repack: Option<(LogPosition, Vec<ObjectHash>)>,
 }
 
 impl Fold {
@@ -163,7 +165,7 @@ impl Event {
         }
     }
 
-    /// Index segments this entry is the first to name.
+    /// Index segments this entry is the first to name; those of a Repack once it is confirmed.
     pub fn segments(&self) -> &[ObjectHash] {
         match self {
             Self::Backup { segments }
@@ -418,6 +420,12 @@ impl Record for Fold {
                 });
             });
             f.put(8, |w| w.array(&self.ended_pins, Writer::record));
+            f.put_some(9, self.repack.as_ref(), |w, (at, segments)| {
+                w.tuple(3);
+                w.unsigned(at.seq);
+                w.bytes(at.hash.as_bytes());
+                write_hashes(w, segments);
+            });
         });
     }
 
@@ -433,18 +441,23 @@ impl Record for Fold {
                 checkpoint: m.optional(6, Reader::record)?,
                 pins: m.required(7, |r| r.array(OBJECTS_LIMIT, read_pin))?,
                 ended_pins: m.required(8, read_entries)?,
+                repack: m.optional(9, |r| Ok((read_position(r)?, read_hashes(r)?)))?,
             })
         })
     }
 }
 
 fn read_pin(r: &mut Reader<'_>) -> Result<(LogPosition, Vec<EntryRef>), FormatError> {
+    Ok((read_position(r)?, read_entries(r)?))
+}
+
+/// The first two of three: what was said there follows.
+fn read_position(r: &mut Reader<'_>) -> Result<LogPosition, FormatError> {
     r.tuple(3)?;
-    let at = LogPosition {
+    Ok(LogPosition {
         seq: r.unsigned()?,
         hash: read_hash(r)?,
-    };
-    Ok((at, read_entries(r)?))
+    })
 }
 
 fn read_condemn(r: &mut Reader<'_>) -> Result<(u64, Listed), FormatError> {

@@ -188,6 +188,10 @@ impl Logs {
         is_pack_gone: &dyn Fn(&PackName) -> bool,
         is_segment_gone: &dyn Fn(&ObjectHash) -> bool,
     ) {
+        // What somebody is about to confirm may lead to what is gone, if it was condemned after that look.
+        if self.logs.values().any(|log| log.state.is_repacking()) {
+            return;
+        }
         let condemned = self.condemned().segments;
         let is_over =
             |segment: &ObjectHash| condemned.contains(segment) && is_segment_gone(segment);

@@ -13,13 +13,17 @@ use crate::format::time::Timestamp;
 use crate::log::Draft;
 
 impl Session<'_> {
-    /// Names what was stored, and looks. The packs, unless some of that is condemned by now.
+    /// Names what was stored, looks, and confirms. The packs, unless some of that is condemned by now: then it does not count.
     pub(crate) fn repack(&mut self) -> Result<Option<HashSet<PackName>>> {
         let segments = std::mem::take(&mut self.unnamed);
-        self.say_and_look(Event::Repack { segments })?;
+        let repack = self.say_and_look(Event::Repack { segments })?;
         let stands = !self.relies_on_condemned();
         let stored = std::mem::take(&mut self.relied).packs;
-        Ok(stands.then_some(stored))
+        if !stands {
+            return Ok(None);
+        }
+        self.say(Event::Confirm(repack))?;
+        Ok(Some(stored))
     }
 
     /// Reads what everybody has said since.

@@ -30,13 +30,13 @@ impl Session<'_> {
     pub(crate) fn store_index(&mut self, packs: &[IndexedPack]) -> Result<()> {
         self.packs += packs.len() as u64;
         self.stored_bytes += packs.iter().map(|pack| u64::from(pack.length)).sum::<u64>();
-        self.relied.packs.extend(packs.iter().map(|pack| pack.name));
         self.is_fresh(packs.iter().map(|pack| layout::pack(&pack.name)));
         self.store_segments(packs)
     }
 
-    /// Stores segments that say what is in these packs. No entry names them yet.
+    /// Stores segments that say what is in these packs, and relies on both. No entry names them yet.
     pub(crate) fn store_segments(&mut self, packs: &[IndexedPack]) -> Result<()> {
+        self.relied.packs.extend(packs.iter().map(|pack| pack.name));
         let mut segments = Vec::new();
         let mut rest = packs;
         while !rest.is_empty() {

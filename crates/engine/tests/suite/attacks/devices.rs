@@ -193,9 +193,7 @@ fn bogus_content_of_a_write_only_device_satisfies_nobody() {
     let (pack, _) = member.pack(ownkey_crypto::PackKind::Data, vec![frame]);
     let bogus = pack.name;
     let segment = member.segment(&[pack]);
-    member.say(Said {
-        ..Said::of(4, Cbor::Map(vec![(0, hashes(&[segment]))]))
-    });
+    member.repack(&[segment]);
 
     super::scene::write(&scene.source.join("next"), honest);
     let packs = names_under(&scene.storage, "data/").len();
@@ -219,7 +217,7 @@ fn honest_content_of_a_write_only_device_is_not_relied_on_either() {
     let member = scene.forger().add_identity(STOLEN, Capabilities::WRITE);
     let content = b"the same bytes on both machines";
     let (_, segment) = member.plant(ChunkType::Content, &[content]);
-    member.say(Said::of(4, Cbor::Map(vec![(0, hashes(&[segment]))])));
+    member.repack(&[segment]);
     super::scene::write(&scene.source.join("next"), content);
     let packs = names_under(&scene.storage, "data/").len();
     scene.backup();

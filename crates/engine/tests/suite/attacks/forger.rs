@@ -369,7 +369,16 @@ impl Forger {
             record: Some(record(root).encode()),
             ..Said::of(0, Cbor::Map(vec![(0, hashes(segments))]))
         };
-        let at = self.say(backup);
+        self.confirmed(backup)
+    }
+
+    /// Says that these segments count.
+    pub(crate) fn repack(&self, segments: &[ObjectHash]) {
+        self.confirmed(Said::of(4, Cbor::Map(vec![(0, hashes(segments))])));
+    }
+
+    fn confirmed(&self, said: Said) -> LogPosition {
+        let at = self.say(said);
         let confirm = Cbor::Map(vec![
             (0, Cbor::Unsigned(at.seq)),
             (1, Cbor::bytes(at.hash.as_bytes())),

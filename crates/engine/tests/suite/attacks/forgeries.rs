@@ -130,11 +130,6 @@ fn spoiled(random: &mut SeededRandom, honest: Vec<u8>) -> Vec<u8> {
     spoil(random, &honest, &other.into())
 }
 
-/// Says that these segments count.
-fn name_segments(forger: &Forger, segments: &[ObjectHash]) {
-    forger.say(Said::of(4, Cbor::Map(vec![(0, hashes(segments))])));
-}
-
 /// Content that says to be compressed, or to be another chunk than it is.
 fn spoiled_frame(forger: &Forger, random: &mut SeededRandom) -> FrameInput {
     let mut frame = forger.frame(ChunkType::Content, &[b"hello"]);
@@ -190,7 +185,7 @@ fn forge(field: &Field, forger: &Forger, random: &mut SeededRandom) -> &'static 
                 vec![forger.frame(ChunkType::Content, &[b"planted"])],
             );
             let segment = forger.segment_bytes(&spoiled(random, segment::encode(&[pack])));
-            name_segments(forger, &[segment]);
+            forger.repack(&[segment]);
             "a segment"
         }
         3 => {
