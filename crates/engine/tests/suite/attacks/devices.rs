@@ -7,7 +7,7 @@ use ownkey_engine::repository::{self, Credential};
 use ownkey_engine::{Class, Error, Lie as Caught};
 
 use super::cbor::Cbor;
-use super::forger::{Forger, Said, get, hashes, names_under};
+use super::forger::{Forger, Said, get, names_under};
 use super::scene::Scene;
 use crate::world::{TestRandom, World};
 
