@@ -22,6 +22,7 @@ mod mutations;
 mod network;
 mod provider_view;
 mod prune;
+mod prune_beside;
 mod repair;
 mod requests;
 mod restore;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use ownkey_crypto::{Capabilities, ObjectHash};
+use ownkey_crypto::ObjectHash;
 use ownkey_engine::access;
 use ownkey_engine::check::{self, ReadData};
 use ownkey_engine::monitor::Silent;
@@ -14,14 +13,13 @@ use ownkey_engine::repository::Repository;
 use ownkey_engine::restore::{self, RestoreOptions};
 use ownkey_engine::tree::Browser;
 use ownkey_engine::{Class, Result};
-use ownkey_storage::{MemoryStorage, ObjectName, Storage};
+use ownkey_storage::{MemoryStorage, Storage};
 use ownkey_testkit::{Dump, Fault, Faulty, Moment, SeededRandom, tree};
 
 use crate::attacks::cbor::Cbor;
 use crate::attacks::forger::{Forger, Said, names_under, ready};
 use crate::attacks::records::record;
 use crate::attacks::scene::{copy, fast_folder, write};
-use crate::hook::{Before, Hooked};
 use crate::world::{Heard, World};
 
 /// A machine, a tree, its snapshots, and what the tree was at each of them.
@@ -304,7 +302,7 @@ fn a_prune_that_dies_at_any_change_loses_nothing_and_the_next_one_ends_it() {
 }
 
 /// A small house of which the first of two states is forgotten.
-fn half_dead(seed: u64) -> (House, ObjectHash) {
+pub(crate) fn half_dead(seed: u64) -> (House, ObjectHash) {
     let mut house = House::new(seed);
     let mut ids = Vec::new();
     for state in 0..2 {
@@ -466,88 +464,4 @@ fn a_backup_that_died_before_its_look_and_relied_on_what_is_gone_holds_no_prune_
     house.forget(0);
     house.prune(&THOROUGH).unwrap();
     house.assert_whole();
-}
-
-/// Another machine's prune, just before this one puts its `at`th entry.
-struct Meanwhile {
-    inner: Arc<dyn Storage>,
-    log: String,
-    left: AtomicU64,
-    act: Mutex<Option<Box<dyn FnOnce() + Send>>>,
-}
-
-impl std::fmt::Debug for Meanwhile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Meanwhile")
-            .field("log", &self.log)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Before for Meanwhile {
-    fn inner(&self) -> &Arc<dyn Storage> {
-        &self.inner
-    }
-
-    fn create(&self, name: &ObjectName) {
-        if name.as_str().starts_with(&self.log) && self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
-            let act = self.act.lock().unwrap().take();
-            act.unwrap()();
-        }
-    }
-}
-
-#[test]
-fn segments_that_were_renewed_before_what_they_lead_to_was_deleted_never_count() {
-    for at in 0..9 {
-        let (mut house, _) = half_dead(1_212);
-        let founder = Forger::of_device(&house.world, &house.storage);
-        let other = founder.add_identity([7; 32], Capabilities::ALL);
-        let sleeper = other.move_in(World::in_memory(1_213));
-        house.fill_a_little(4);
-        house.backup();
-        house.forget(0);
-        let reached = {
-            let house = Arc::new(Mutex::new(&mut house));
-            let storage = Arc::clone(&house.lock().unwrap().storage);
-            let (tell, told) = std::sync::mpsc::channel();
-            std::thread::scope(|scope| {
-                let (wake, awake) = std::sync::mpsc::channel::<()>();
-                let stage = Meanwhile {
-                    inner: Arc::clone(&storage),
-                    log: format!("log/{}/", other.me()),
-                    left: AtomicU64::new(at),
-                    act: Mutex::new(Some(Box::new(move || {
-                        tell.send(()).unwrap();
-                        awake.recv().unwrap();
-                    }))),
-                };
-                let hooked: Arc<dyn Storage> = Arc::new(Hooked(stage));
-                let sleeper = &sleeper;
-                let pruning = scope.spawn(move || {
-                    let mut repository = sleeper.open(&hooked)?;
-                    prune::run(&mut repository, &THOROUGH, &Silent)
-                });
-                let reached = told.recv().is_ok();
-                if reached {
-                    // Everything is condemned, deleted, and let go of, while the other one sleeps.
-                    for _ in 0..2 {
-                        house.lock().unwrap().prune(&THOROUGH).unwrap();
-                    }
-                    wake.send(()).unwrap();
-                }
-                pruning.join().unwrap().unwrap();
-                reached
-            })
-        };
-        house.assert_whole();
-        house.prune(&THOROUGH).unwrap();
-        house.fill_a_little(8);
-        house.backup();
-        house.assert_whole();
-        if !reached {
-            assert!(at > 4, "a prune puts more entries than {at}");
-            return;
-        }
-    }
 }
