@@ -456,6 +456,8 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
         let path = entry.expect("an entry").path();
         match path.is_dir() {
             true => found.extend(files(&path)),
+            // The room that a folder keeps is no object.
+            false if path.ends_with(".reserve") => {}
             false => found.push(path),
         }
     }

@@ -401,7 +401,7 @@ fn a_reader_that_began_before_a_prune_finds_what_was_moved_meanwhile() {
 fn folds_leave_out_what_is_gone_and_a_newcomer_that_begins_at_one_goes_on() {
     let mut house = House::new(1_210);
     let (mut entries, mut ever) = (0, 0);
-    for state in 0..16 {
+    for state in 0..20 {
         house.fill_a_little(state);
         house.backup();
         if house.kept.len() > 2 {

@@ -16,6 +16,9 @@ impl Session<'_> {
     /// Names what was stored, looks, and confirms. The packs, unless some of that is condemned by now: then it does not count.
     pub(crate) fn repack(&mut self) -> Result<Option<HashSet<PackName>>> {
         let segments = std::mem::take(&mut self.unnamed);
+        if segments.is_empty() {
+            return Ok(Some(HashSet::new()));
+        }
         let repack = self.say_and_look(Event::Repack { segments })?;
         let stands = !self.relies_on_condemned();
         let stored = std::mem::take(&mut self.relied).packs;
