@@ -21,6 +21,7 @@ use crate::format::entry::{EntryRef, Event};
 use crate::log::Draft;
 use crate::monitor::Monitor;
 use crate::repository::Repository;
+use crate::state::Lock;
 
 pub use believed::{Maker, Placed, place};
 pub use group::{By, Group, Key};
@@ -42,9 +43,7 @@ pub fn run(
     snapshots: &BTreeSet<EntryRef>,
     monitor: &dyn Monitor,
 ) -> Result<u64> {
-    may_forget(repository)?;
-    let _lock = repository.state.lock()?;
-    repository.catch_up(monitor)?;
+    let _lock = begin(repository, monitor)?;
     let standing = repository.snapshots().into_iter();
     let going: Vec<EntryRef> = standing
         .map(|snapshot| snapshot.entry())
@@ -58,6 +57,14 @@ pub fn run(
         say(repository, Event::Forget(some.to_vec()))?;
     }
     Ok(going.len() as u64)
+}
+
+/// What this machine says next rests on all that was said before, and no other run of it comes between.
+fn begin(repository: &mut Repository, monitor: &dyn Monitor) -> Result<Lock> {
+    may_forget(repository)?;
+    let lock = repository.state.lock()?;
+    repository.catch_up(monitor)?;
+    Ok(lock)
 }
 
 fn say(repository: &mut Repository, event: Event) -> Result<()> {

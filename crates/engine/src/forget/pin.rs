@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{AT_ONCE, may_forget, say};
+use super::{AT_ONCE, begin, say};
 use crate::error::{Error, Result};
 use crate::format::entry::{EntryRef, Event};
 use crate::monitor::Monitor;
@@ -21,9 +21,7 @@ pub fn add(
     snapshots: &BTreeSet<EntryRef>,
     monitor: &dyn Monitor,
 ) -> Result<u64> {
-    may_forget(repository)?;
-    let _lock = repository.state.lock()?;
-    repository.catch_up(monitor)?;
+    let _lock = begin(repository, monitor)?;
     must_stand(repository, snapshots)?;
     let pinned = repository.pinned();
     let new: Vec<EntryRef> = snapshots.difference(&pinned).copied().collect();
@@ -43,9 +41,7 @@ pub fn remove(
     snapshots: &BTreeSet<EntryRef>,
     monitor: &dyn Monitor,
 ) -> Result<u64> {
-    may_forget(repository)?;
-    let _lock = repository.state.lock()?;
-    repository.catch_up(monitor)?;
+    let _lock = begin(repository, monitor)?;
     let (mut ended, mut pinned) = (Vec::new(), BTreeSet::new());
     for (pin, named) in repository.logs.pins(&repository.roster) {
         if named.iter().any(|snapshot| snapshots.contains(snapshot)) {
