@@ -13,6 +13,7 @@ mod devices;
 mod forgeries;
 mod fork;
 mod keys;
+mod memory;
 mod packs;
 mod planted;
 mod removed;

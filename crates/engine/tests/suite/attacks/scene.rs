@@ -221,8 +221,13 @@ pub(crate) fn restore(
 
 /// Every file in the state folder of a machine.
 pub(crate) fn state(world: &World) -> BTreeMap<PathBuf, Vec<u8>> {
+    files(&world.environment.state)
+}
+
+/// Every file below a folder.
+pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
-    let mut folders = vec![world.environment.state.clone()];
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -233,7 +238,7 @@ pub(crate) fn state(world: &World) -> BTreeMap<PathBuf, Vec<u8>> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let bytes = std::fs::read(&path).expect("a file of the state folder");
+                let bytes = std::fs::read(&path).expect("a file");
                 files.insert(path, bytes);
             }
         }
