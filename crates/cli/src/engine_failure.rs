@@ -136,6 +136,7 @@ fn hints(error: &Error, class: Class) -> Vec<&'static str> {
         (Error::StaleReads(_), _) => vec![
             "`ownkey storage probe` says what was seen; look for a cache or a proxy on the way, then prune again",
         ],
+        (Error::Unsettled(_), _) => vec!["check again when nobody prunes"],
         (Error::NothingToBackUp, _) => vec!["check the paths, and as which user this runs"],
         (Error::WorkerLost, _) => {
             vec!["nothing stored is lost; run it again, and report what was printed above"]

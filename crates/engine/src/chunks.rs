@@ -14,6 +14,7 @@ use ownkey_crypto::{
 use ownkey_storage::{StorageError, StorageErrorKind};
 
 use crate::error::{Error, Result};
+use crate::format::entry::PackName;
 use crate::format::layout;
 use crate::healing::Healer;
 use crate::index::{Index, PackEntry, Place};
@@ -79,7 +80,7 @@ impl Chunks {
         }
     }
 
-    pub(crate) fn index(&self) -> &Index {
+    pub(crate) fn index(&self) -> &Arc<Index> {
         &self.index
     }
 
@@ -97,6 +98,28 @@ impl Chunks {
             },
             read => read,
         }
+    }
+
+    /// Whether a chunk that is not here any more is somewhere else by now, in a pack that is not bad.
+    pub(crate) fn was_moved(
+        &self,
+        (id, kind): (&ChunkId, ChunkType),
+        is_bad: &dyn Fn(&PackName) -> bool,
+    ) -> Result<bool> {
+        let Some(later) = self.later()? else {
+            return Ok(false);
+        };
+        for place in later.index.places(id, kind)? {
+            let pack = later.index.pack(place.pack)?;
+            if is_bad(&pack.name) {
+                continue;
+            }
+            match later.opener(&pack) {
+                Err(error) if is_damage(&error) => {}
+                opener => return opener.map(|_| true),
+            }
+        }
+        later.was_moved((id, kind), is_bad)
     }
 
     fn later(&self) -> Result<Option<Arc<Self>>> {

@@ -210,6 +210,11 @@ pub enum Error {
         "{0} may show what was there before a change; then nobody can tell what may be deleted, and nothing was"
     )]
     StaleReads(String),
+    /// What a check found wrong was something else each time, while others went on.
+    #[error(
+        "others moved and deleted so much meanwhile that nobody can tell whether {0} things are damaged, or are only where this check did not look"
+    )]
+    Unsettled(usize),
     /// A copy of a repository into itself.
     #[error("both places hold the same repository; to have it in two places, mirror it")]
     SameRepository,

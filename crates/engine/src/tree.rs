@@ -59,7 +59,9 @@ impl Browser {
     /// The same with the index as the storage shows it, whatever this machine has of it.
     pub(crate) fn examining(repository: &Repository) -> Result<Self> {
         let index = Index::examine(repository, &known_damage(repository)?)?;
-        Ok(Self::over(repository, Arc::new(index)))
+        Ok(Self {
+            chunks: until_moved(repository.again(), index),
+        })
     }
 
     /// The same over an index that is loaded already.
@@ -205,17 +207,22 @@ impl Browser {
     }
 }
 
-/// Where the chunks of a repository are, and where they will be looked for if a prune moves them meanwhile.
-fn as_of_now(mut repository: Repository) -> Result<Chunks> {
+/// Where the chunks of a repository are.
+fn as_of_now(repository: Repository) -> Result<Chunks> {
     let index = Index::load(&repository, &known_damage(&repository)?)?;
+    Ok(until_moved(repository, index))
+}
+
+/// Chunks where an index has them, and where they will be looked for if a prune moves them meanwhile.
+fn until_moved(mut repository: Repository, index: Index) -> Chunks {
     let chunks = Browser::over(&repository, Arc::new(index)).chunks;
     if repository.earlier().is_some() {
-        return Ok(chunks);
+        return chunks;
     }
-    Ok(chunks.or_as_of(Box::new(move || {
+    chunks.or_as_of(Box::new(move || {
         let is_news = repository.has_news(&Silent)?;
         is_news.then(|| as_of_now(repository)).transpose()
-    })))
+    }))
 }
 
 /// The nodes of one directory.

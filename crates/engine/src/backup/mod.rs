@@ -23,6 +23,7 @@ use std::io::Read;
 use ownkey_crypto::{Capabilities, ObjectHash};
 
 use crate::error::{Error, Result};
+use crate::format::entry::PackName;
 use crate::format::record::{Counts, SnapshotRecord};
 use crate::format::time::Timestamp;
 use crate::monitor::Monitor;
@@ -198,7 +199,7 @@ fn may_write(repository: &Repository) -> Result<()> {
 
 /// Objects relied on, for the look.
 #[derive(Debug, Default)]
-struct Relied {
-    packs: HashSet<crate::format::entry::PackName>,
-    segments: HashSet<ObjectHash>,
+pub(crate) struct Relied {
+    pub(crate) packs: HashSet<PackName>,
+    pub(crate) segments: HashSet<ObjectHash>,
 }

@@ -32,7 +32,7 @@ pub(crate) use objects::wrong_with;
 pub use objects::{ObjectsReport, objects};
 pub use report::{CONCERNED_NAMED, CheckReport, Concerned, Finding};
 
-/// Readings after which what seems wrong is told, however much others have said meanwhile.
+/// Readings after which a check gives up telling what is wrong from what others have moved meanwhile.
 const ROUNDS: u32 = 8;
 
 /// Which packs are read and opened wholly.
@@ -61,7 +61,7 @@ pub enum ReadData {
 /// that the next backup stores their chunks anew.
 ///
 /// # Errors
-/// [`Error::NotAllowed`] for a device that may not read, [`Error::Cancelled`], and what concerns
+/// [`Error::NotAllowed`] for a device that may not read, [`Error::Cancelled`], [`Error::Unsettled`], and what concerns
 /// the check as a whole: the storage cannot be reached, the state folder cannot be written.
 pub fn run(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Result<CheckReport> {
     if !repository.keys.may_read() {
@@ -69,7 +69,7 @@ pub fn run(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Re
     }
     let mut now = repository.again();
     let mut before = Vec::new();
-    for _ in 1..ROUNDS {
+    for _ in 0..ROUNDS {
         let checked = round(&now, read, monitor)?;
         // Others write, move and delete while this reads. What seems wrong is so if nobody has said anything since, or if it
         // still is when what they said is known.
@@ -80,7 +80,7 @@ pub fn run(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Re
         }
         before = checked.report.findings;
     }
-    round(&now, read, monitor)?.tell(&now, monitor)
+    Err(Error::Unsettled(before.len()))
 }
 
 /// Whether somebody has said something since; it is known then. A storage that lies by now says nothing.
@@ -198,6 +198,12 @@ impl Check<'_> {
             if self.is_usable(*place)? {
                 return Ok(None);
             }
+        }
+        let is_bad = |pack: &PackName| {
+            self.unusable.contains(pack) || self.report.damaged_packs.contains(pack)
+        };
+        if self.browser.chunks.was_moved((id, kind), &is_bad)? {
+            return Ok(None);
         }
         let what = match places.first() {
             Some(place) => format!("pack {}", layout::pack(&index.pack(place.pack)?.name)),

@@ -8,6 +8,7 @@ use ownkey_storage::ObjectName;
 
 use super::epochs::sealed_before;
 use super::needs::Needs;
+use crate::backup::Relied;
 use crate::error::Result;
 use crate::format::entry::{Listed as Names, PackName};
 use crate::format::layout::{self, Object};
@@ -23,8 +24,8 @@ use crate::repository::Repository;
 pub(super) struct Shelf {
     pub(super) packs: HashMap<PackName, Listed>,
     pub(super) segments: HashMap<ObjectHash, Listed>,
-    /// Packs that this run has stored.
-    pub(super) own: HashSet<PackName>,
+    /// What this run has stored, and confirmed.
+    own: Relied,
 }
 
 /// An object of a listing.
@@ -68,7 +69,7 @@ impl Shelf {
         let mut shelf = Self {
             packs: HashMap::new(),
             segments: HashMap::new(),
-            own: HashSet::new(),
+            own: Relied::default(),
         };
         for object in found {
             let listed = Listed {
@@ -133,9 +134,21 @@ impl Shelf {
         listed.map_or(0, |listed| listed.length)
     }
 
+    /// Adds what was stored since.
+    pub(super) fn add(&mut self, stored: Relied) {
+        self.own.packs.extend(stored.packs);
+        self.own.segments.extend(stored.segments);
+    }
+
     /// Whether a pack is there, as far as this run knows.
     pub(super) fn has(&self, pack: &PackName) -> bool {
-        self.packs.contains_key(pack) || self.own.contains(pack)
+        self.packs.contains_key(pack) || self.own.packs.contains(pack)
+    }
+
+    /// The same for a segment. One that this run has stored may have been condemned since by another prune, which may yet
+    /// spare it, or never come back.
+    pub(super) fn has_segment(&self, segment: &ObjectHash) -> bool {
+        self.segments.contains_key(segment) || self.own.segments.contains(segment)
     }
 }
 

@@ -18,6 +18,7 @@ mod sweep;
 mod verdict;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use ownkey_crypto::Capabilities;
 use ownkey_storage::{ObjectName, ReadAfterWrite};
@@ -130,7 +131,7 @@ struct Prune<'r> {
     session: Session<'r>,
     monitor: &'r dyn Monitor,
     shelf: Shelf,
-    index: Index,
+    index: Arc<Index>,
     needs: Needs,
     report: Report,
 }
@@ -150,7 +151,7 @@ impl<'r> Prune<'r> {
             session,
             monitor,
             shelf,
-            index,
+            index: Arc::new(index),
             needs,
             report: Report::default(),
         };
@@ -166,9 +167,9 @@ impl<'r> Prune<'r> {
         Ok((plan, report))
     }
 
-    /// Adds what the logs say by now that somebody needs.
+    /// Adds what the logs say by now that somebody needs, and takes the index as they have it.
     fn learn_needs(&mut self) -> Result<()> {
-        // Another prune may move what is being read.
+        // Snapshots may be forgotten, and another prune delete what they need, while they are read.
         const ATTEMPTS: usize = 4;
         for _ in 1..ATTEMPTS {
             match self.try_to_learn_needs() {
@@ -181,7 +182,8 @@ impl<'r> Prune<'r> {
 
     fn try_to_learn_needs(&mut self) -> Result<()> {
         let repository = self.session.repository();
-        let browser = Browser::over(repository, load(repository, &[])?.into());
+        let browser = Browser::new(repository)?;
+        self.index = Arc::clone(browser.chunks.index());
         let snapshots = repository.logs.snapshots(repository.roster());
         let snapshots: Vec<&Recorded> = snapshots.into_iter().map(|(_, it)| it).collect();
         self.needs.add(&browser, &snapshots, self.monitor)?;
@@ -210,7 +212,7 @@ impl<'r> Prune<'r> {
             // Somebody condemned what was just stored; where everything is now, the next prune sees.
             return Ok(());
         };
-        self.shelf.own.extend(stored);
+        self.shelf.add(stored);
         self.sweep(&Listed {
             packs: emptied.into_iter().collect(),
             segments: Vec::new(),

@@ -60,7 +60,6 @@ impl Prune<'_> {
         }
         self.learn_needs()?;
         let repository = self.session.repository();
-        self.index = load(repository, &[])?;
         let verdict = Verdict {
             index: &self.index,
             needs: &self.needs,
@@ -115,7 +114,7 @@ impl Prune<'_> {
     /// Stores anew what segments say of packs that stay, where they lead also to what is gone, or are many
     /// and small; and deletes them.
     pub(super) fn renew_segments(&mut self) -> Result<()> {
-        self.index = load(self.session.repository(), &[])?;
+        self.index = load(self.session.repository(), &[])?.into();
         let old = self.old_segments()?;
         if old.is_empty() {
             return Ok(());
@@ -152,28 +151,28 @@ impl Prune<'_> {
             }
         }
         self.session.store_segments(&gathered)?;
-        if self.session.repack()?.is_none() {
+        let Some(stored) = self.session.repack()? else {
             return Ok(());
-        }
+        };
+        self.shelf.add(stored);
         self.sweep(&Listed {
             packs: Vec::new(),
             segments: old.into_iter().map(|it| it.segment).collect(),
         })
     }
 
-    /// Lets this device's next fold leave out what it condemned and what is gone by now, unless a segment that stands
-    /// still leads there: whoever began at that fold would rely on it.
+    /// Lets this device's next fold leave out what it condemned and what is gone by now, unless a segment still leads there,
+    /// be it condemned itself: who condemned it may yet spare it, and whoever began at that fold would rely on it.
     pub(super) fn let_go(&mut self) -> Result<()> {
         let index = load(self.session.repository(), &[])?;
         let mut located = HashSet::new();
-        for leading in index.segments() {
-            if leading.trust != Trust::Condemned {
-                located.extend(packs_of(&index, &leading)?.map(|pack| pack.name));
-            }
-        }
+        index.each_pack(|pack| {
+            located.insert(pack.name);
+            Ok(())
+        })?;
         let shelf = &self.shelf;
         let is_pack_gone = |pack: &PackName| !shelf.has(pack) && !located.contains(pack);
-        let is_segment_gone = |segment: &ObjectHash| !shelf.segments.contains_key(segment);
+        let is_segment_gone = |segment: &ObjectHash| !shelf.has_segment(segment);
         self.session.let_go(&is_pack_gone, &is_segment_gone)
     }
 

@@ -1,10 +1,8 @@
 //! What a session says in the log of its device.
 
-use std::collections::HashSet;
-
 use ownkey_crypto::ObjectHash;
 
-use super::Session;
+use super::{Relied, Session};
 use crate::error::Result;
 use crate::format::entry::{Event, LogPosition, PackName};
 use crate::format::layout;
@@ -13,15 +11,15 @@ use crate::format::time::Timestamp;
 use crate::log::Draft;
 
 impl Session<'_> {
-    /// Names what was stored, looks, and confirms. The packs, unless some of that is condemned by now: then it does not count.
-    pub(crate) fn repack(&mut self) -> Result<Option<HashSet<PackName>>> {
+    /// Names what was stored, looks, and confirms. What that is, unless some of it is condemned by now: then it does not count.
+    pub(crate) fn repack(&mut self) -> Result<Option<Relied>> {
         let segments = std::mem::take(&mut self.unnamed);
         if segments.is_empty() {
-            return Ok(Some(HashSet::new()));
+            return Ok(Some(Relied::default()));
         }
         let repack = self.say_and_look(Event::Repack { segments })?;
         let stands = !self.relies_on_condemned();
-        let stored = std::mem::take(&mut self.relied).packs;
+        let stored = std::mem::take(&mut self.relied);
         if !stands {
             return Ok(None);
         }

@@ -14,7 +14,8 @@ use std::thread;
 use ownkey_crypto::{Capabilities, ObjectHash};
 use ownkey_engine::check::{self, ReadData};
 use ownkey_engine::monitor::Silent;
-use ownkey_engine::{Result, prune};
+use ownkey_engine::repository::Repository;
+use ownkey_engine::{Error, Result, prune};
 use ownkey_storage::{MemoryStorage, Storage};
 use ownkey_testkit::{Dump, SeededRandom};
 
@@ -125,13 +126,15 @@ impl Town {
     fn run(&self, seed: u64) -> std::result::Result<(), String> {
         let inner: Arc<dyn Storage> = Arc::new(self.dump.to_memory());
         let gate = Gate::new(seed, WRITERS + PRUNERS, death(seed), Arc::clone(&inner));
+        let machines: Vec<World> = (0..WRITERS + PRUNERS).map(|it| self.machine(it)).collect();
         let outcomes: Vec<Result<Option<ObjectHash>>> = thread::scope(|scope| {
-            let running: Vec<_> = (0..WRITERS + PRUNERS)
-                .map(|number| {
+            let running: Vec<_> = machines
+                .iter()
+                .enumerate()
+                .map(|(number, world)| {
                     let gate = &gate;
                     scope.spawn(move || {
-                        let world = self.machine(number);
-                        let done = self.act(&world, number, &gate.storage(number));
+                        let done = self.act(world, number, &gate.storage(number));
                         gate.leave(number);
                         done
                     })
@@ -147,7 +150,12 @@ impl Town {
                 Err(error) => return Err(format!("machine {number}: {error:?}")),
             }
         }
-        self.must_hold(&inner, &acknowledged)
+        // A machine that has been away, and those that have pruned and remember what they know.
+        let away = self.machine(WRITERS);
+        let judges = [&away, &machines[WRITERS], &machines[WRITERS + 1]];
+        // Which of them tidies up.
+        let tidy = (seed % 3) as usize;
+        self.must_hold(&inner, &acknowledged, (judges, tidy))
             .map_err(|wrong| format!("{wrong}\n{:#?}", gate.taken()))
     }
 
@@ -163,38 +171,45 @@ impl Town {
                 let report = world.try_backup(&mut repository, source)?;
                 Ok(Some(report.snapshot))
             }
-            None => prune::run(&mut repository, &THOROUGH, &Silent).map(|_| None),
+            None => {
+                // Twice, so that one of them meets what the other has just made.
+                prune::run(&mut repository, &THOROUGH, &Silent)?;
+                prune::run(&mut repository, &THOROUGH, &Silent).map(|_| None)
+            }
         }
     }
 
-    /// Everything acknowledged is there, whole, and stays so when another prune has tidied up.
+    /// Everything acknowledged is there, whole, to every judge, and stays so when one of them has tidied up.
     fn must_hold(
         &self,
         storage: &Arc<dyn Storage>,
         acknowledged: &BTreeSet<ObjectHash>,
+        (judges, tidy): ([&World; 3], usize),
     ) -> std::result::Result<(), String> {
-        let world = self.machine(WRITERS + PRUNERS - 1);
-        for tidy in [false, true] {
-            let mut repository = world.open(storage).map_err(|error| format!("{error:?}"))?;
-            if tidy {
-                prune::run(&mut repository, &THOROUGH, &Silent)
-                    .map_err(|error| format!("{error:?}"))?;
-            }
-            let there: BTreeSet<ObjectHash> = repository
-                .snapshots()
-                .iter()
-                .map(|snapshot| snapshot.id)
-                .collect();
-            if let Some(lost) = acknowledged.difference(&there).next() {
-                return Err(format!("snapshot {lost} is gone"));
-            }
-            let report = check::run(&repository, ReadData::All, &Silent);
-            let report = report.map_err(|error| format!("{error:?}"))?;
-            if !report.findings.is_empty() {
-                return Err(format!("{:#?}", report.findings));
-            }
+        let say = |error: Error| format!("{error:?}");
+        for judge in judges {
+            is_whole(&judge.open(storage).map_err(say)?, acknowledged)?;
         }
-        Ok(())
+        let mut repository = judges[tidy].open(storage).map_err(say)?;
+        prune::run(&mut repository, &THOROUGH, &Silent).map_err(say)?;
+        is_whole(&repository, acknowledged)
+    }
+}
+
+fn is_whole(
+    repository: &Repository,
+    acknowledged: &BTreeSet<ObjectHash>,
+) -> std::result::Result<(), String> {
+    let there = repository.snapshots();
+    let there: BTreeSet<ObjectHash> = there.iter().map(|snapshot| snapshot.id).collect();
+    if let Some(lost) = acknowledged.difference(&there).next() {
+        return Err(format!("snapshot {lost} is gone"));
+    }
+    let report = check::run(repository, ReadData::All, &Silent);
+    let report = report.map_err(|error| format!("{error:?}"))?;
+    match report.findings.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{:#?}", report.findings)),
     }
 }
 
