@@ -12,7 +12,7 @@ static KEY: LazyLock<RecoveryKey> =
 static SEALED: LazyLock<Vec<u8>> = LazyLock::new(|| {
     use ownkey_crypto::{IdentitySeed, SlotContent};
     let content = SlotContent {
-        seed: IdentitySeed::from_file_bytes([6; 32]),
+        seed: IdentitySeed::from_file_bytes(&[6; 32]),
         label: "paper".to_owned(),
     };
     let random = ownkey_fuzz::Repeating::new(3);

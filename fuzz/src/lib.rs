@@ -77,7 +77,7 @@ impl Keys {
             ),
             names: NameKeys::new(&DedupKey::generate(&Constant(3)).expect(keys), &repo()),
             hedge: Hedge::new(
-                &IdentitySeed::from_file_bytes([4; 32]),
+                &IdentitySeed::from_file_bytes(&[4; 32]),
                 Arc::new(Repeating::new(5)),
             ),
         }

@@ -24,9 +24,14 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Short> {
+        self.array_in_place().copied()
+    }
+
+    /// The same where it is, for secrets: a copy of them would be left behind.
+    pub(crate) fn array_in_place<const N: usize>(&mut self) -> Result<&'a [u8; N], Short> {
         let (head, tail) = self.0.split_first_chunk::<N>().ok_or(Short)?;
         self.0 = tail;
-        Ok(*head)
+        Ok(head)
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, Short> {

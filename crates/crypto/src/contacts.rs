@@ -335,9 +335,9 @@ mod tests {
 
     #[test]
     fn a_share_opens_for_whom_and_for_what_it_was_sealed_and_any_change_is_noticed() {
-        let identity = |byte| Identity::from_seed(&IdentitySeed::from_file_bytes([byte; 32]));
+        let identity = |byte| Identity::from_seed(&IdentitySeed::from_file_bytes(&[byte; 32]));
         let hedge = Hedge::new(
-            &IdentitySeed::from_file_bytes([1; 32]),
+            &IdentitySeed::from_file_bytes(&[1; 32]),
             Arc::new(SeededRandom::new(1)),
         );
         let (contact, other) = (identity(5), identity(6));

@@ -194,7 +194,7 @@ mod tests {
 
     fn hedge() -> Hedge {
         Hedge::new(
-            &IdentitySeed::from_file_bytes([1; 32]),
+            &IdentitySeed::from_file_bytes(&[1; 32]),
             Arc::new(SeededRandom::new(1)),
         )
     }

@@ -158,11 +158,7 @@ impl Grant {
         epoch: Epoch,
     ) -> Result<Result<Self, OpenError>, Short> {
         let [capabilities, has_read, zero_1, zero_2] = reader.array::<4>()?;
-        let mut secret = || {
-            reader
-                .array::<32>()
-                .map(|bytes| Secret::from_bytes(&Zeroizing::new(bytes)))
-        };
+        let mut secret = || reader.array_in_place::<32>().map(Secret::from_bytes);
         let (read, log, dedup) = (secret()?, LogKey(secret()?), DedupKey(secret()?));
         let read_kem = ReadKemPublic::parse(reader.take(ReadKemPublic::LEN)?);
         let roster = (reader.u32()?, ObjectHash::from_bytes(reader.array()?));

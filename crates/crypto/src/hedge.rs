@@ -66,7 +66,7 @@ mod tests {
     use crate::random::testing::{BrokenRandom, StuckRandom};
 
     fn hedge(random: impl Random + 'static) -> Hedge {
-        Hedge::new(&IdentitySeed::from_file_bytes([1; 32]), Arc::new(random))
+        Hedge::new(&IdentitySeed::from_file_bytes(&[1; 32]), Arc::new(random))
     }
 
     #[test]

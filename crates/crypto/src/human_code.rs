@@ -5,6 +5,7 @@
 //! that a commitment refuses.
 
 use crate::error::RecoveryKeyError;
+use crate::secret::Secret;
 use zeroize::Zeroizing;
 
 pub(crate) const DATA_SYMBOLS: usize = 26;
@@ -17,20 +18,20 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// A key read back from what was typed.
 pub(crate) struct Read {
-    pub(crate) bytes: Zeroizing<[u8; DATA_BYTES]>,
+    pub(crate) bytes: Secret<DATA_BYTES>,
     pub(crate) corrected: Option<usize>,
 }
 
 /// Writes 130 bits (the top 6 of the 136 are left out) as 7 groups of 4.
 pub(crate) fn write(bytes: &[u8; DATA_BYTES]) -> Zeroizing<String> {
-    write_symbols::<SYMBOLS>(to_symbols(bytes).as_slice(), GROUP)
+    write_symbols::<SYMBOLS>(to_symbols(bytes).as_bytes(), GROUP)
 }
 
 /// Writes data symbols and their check, in groups with hyphens.
 pub(crate) fn write_symbols<const N: usize>(data: &[u8], group: usize) -> Zeroizing<String> {
     let symbols = with_check::<N>(data);
     let mut text = Zeroizing::new(String::with_capacity(N.saturating_mul(2)));
-    for (i, group) in symbols.chunks(group).enumerate() {
+    for (i, group) in symbols.as_bytes().chunks(group).enumerate() {
         if i > 0 {
             text.push('-');
         }
@@ -48,17 +49,17 @@ pub(crate) fn write_symbols<const N: usize>(data: &[u8], group: usize) -> Zeroiz
 pub(crate) fn read(typed: &str) -> Result<Read, RecoveryKeyError> {
     let (symbols, corrected) = read_symbols::<SYMBOLS>(typed)?;
     Ok(Read {
-        bytes: from_symbols(&symbols),
+        bytes: from_symbols(symbols.as_bytes()),
         corrected,
     })
 }
 
 /// Symbols that were typed, check and all, and which of them was wrong.
-pub(crate) type Symbols<const N: usize> = (Zeroizing<[u8; N]>, Option<usize>);
+pub(crate) type Symbols<const N: usize> = (Secret<N>, Option<usize>);
 
 /// Reads N symbols; spaces and hyphens do not count, case does not matter, O is 0, I and L are 1.
 pub(crate) fn read_symbols<const N: usize>(typed: &str) -> Result<Symbols<N>, RecoveryKeyError> {
-    let mut symbols = Zeroizing::new([0u8; N]);
+    let mut symbols = Secret::<N>::zeroed();
     let mut found = 0usize;
     let mut foreign = None;
     for character in typed
@@ -69,7 +70,7 @@ pub(crate) fn read_symbols<const N: usize>(typed: &str) -> Result<Symbols<N>, Re
         if symbol.is_none() && foreign.replace(found).is_some() {
             return Err(RecoveryKeyError::Symbol { position: found });
         }
-        if let Some(place) = symbols.get_mut(found) {
+        if let Some(place) = symbols.as_mut().get_mut(found) {
             *place = symbol.unwrap_or(0);
         }
         found = found.saturating_add(1);
@@ -77,7 +78,7 @@ pub(crate) fn read_symbols<const N: usize>(typed: &str) -> Result<Symbols<N>, Re
     if found != N {
         return Err(RecoveryKeyError::Length { wanted: N, found });
     }
-    let corrected = correct(&mut symbols)?;
+    let corrected = correct(symbols.as_mut())?;
     // A character of no key counts as the one wrong symbol, even if it happened to stand for 0.
     if foreign.is_some() && corrected.is_some() && foreign != corrected {
         return Err(RecoveryKeyError::TooManyMistakes);
@@ -124,7 +125,7 @@ fn evaluate(symbols: &[u8], power: usize) -> u8 {
 }
 
 /// Appends the remainder of data·x² by (x − α)(x − α²) = x² + (α + α²)x + α³.
-fn with_check<const N: usize>(data: &[u8]) -> Zeroizing<[u8; N]> {
+fn with_check<const N: usize>(data: &[u8]) -> Secret<N> {
     let (mut high, mut low) = (0u8, 0u8);
     for &symbol in data {
         let lead = high ^ symbol;
@@ -133,8 +134,12 @@ fn with_check<const N: usize>(data: &[u8]) -> Zeroizing<[u8; N]> {
             times_alpha_to(lead, 3),
         );
     }
-    let mut symbols = Zeroizing::new([0u8; N]);
-    for (place, &symbol) in symbols.iter_mut().zip(data.iter().chain([&high, &low])) {
+    let mut symbols = Secret::<N>::zeroed();
+    for (place, &symbol) in symbols
+        .as_mut()
+        .iter_mut()
+        .zip(data.iter().chain([&high, &low]))
+    {
         *place = symbol;
     }
     symbols
@@ -163,9 +168,9 @@ fn correct<const N: usize>(symbols: &mut [u8; N]) -> Result<Option<usize>, Recov
     Ok(Some(position))
 }
 
-fn to_symbols(bytes: &[u8; DATA_BYTES]) -> Zeroizing<[u8; DATA_SYMBOLS]> {
-    let mut symbols = Zeroizing::new([0u8; DATA_SYMBOLS]);
-    for (i, symbol) in symbols.iter_mut().enumerate() {
+fn to_symbols(bytes: &[u8; DATA_BYTES]) -> Secret<DATA_SYMBOLS> {
+    let mut symbols = Secret::zeroed();
+    for (i, symbol) in symbols.as_mut().iter_mut().enumerate() {
         // Bit 0 is the highest of the 136; the first 6 are zero and belong to no symbol.
         let first = i.saturating_mul(5).saturating_add(6);
         *symbol = (first..first.saturating_add(5)).fold(0, |bits, at| (bits << 1) | bit(bytes, at));
@@ -179,12 +184,12 @@ fn bit(bytes: &[u8; DATA_BYTES], at: usize) -> u8 {
         .map_or(0, |byte| u8::from(byte & (0x80 >> (at & 7)) != 0))
 }
 
-fn from_symbols(symbols: &[u8; SYMBOLS]) -> Zeroizing<[u8; DATA_BYTES]> {
-    let mut bytes = Zeroizing::new([0u8; DATA_BYTES]);
+fn from_symbols(symbols: &[u8; SYMBOLS]) -> Secret<DATA_BYTES> {
+    let mut bytes = Secret::zeroed();
     for &symbol in symbols.iter().take(DATA_SYMBOLS) {
         // The number times 32 plus the symbol, byte by byte from the low end.
         let mut carry = symbol;
-        for byte in bytes.iter_mut().rev() {
+        for byte in bytes.as_mut().iter_mut().rev() {
             let high = *byte >> 3;
             *byte = (*byte << 5) | carry;
             carry = high;
@@ -224,7 +229,7 @@ mod tests {
         let text = write(&sample());
         assert_eq!(text.split('-').map(str::len).collect::<Vec<_>>(), [4; 7]);
         let read = read(&text).unwrap();
-        assert_eq!((*read.bytes, read.corrected), (sample(), None));
+        assert_eq!((*read.bytes.as_bytes(), read.corrected), (sample(), None));
     }
 
     #[test]
@@ -235,7 +240,10 @@ mod tests {
                 let mut typed = good.clone();
                 typed[position] = symbol;
                 let read = read(std::str::from_utf8(&typed).unwrap()).ok().unwrap();
-                assert_eq!((*read.bytes, read.corrected), (sample(), Some(position)));
+                assert_eq!(
+                    (*read.bytes.as_bytes(), read.corrected),
+                    (sample(), Some(position))
+                );
             }
         }
     }
@@ -247,7 +255,10 @@ mod tests {
             let mut typed = good.clone();
             typed[position] = b'U';
             let one = read(std::str::from_utf8(&typed).unwrap()).ok().unwrap();
-            assert_eq!((*one.bytes, one.corrected), (sample(), Some(position)));
+            assert_eq!(
+                (*one.bytes.as_bytes(), one.corrected),
+                (sample(), Some(position))
+            );
             let other = (position + 1) % SYMBOLS;
             typed[other] = b'!';
             let error = read(std::str::from_utf8(&typed).unwrap()).err();
@@ -270,7 +281,7 @@ mod tests {
                     typed[position] = if typed[position] == b'7' { b'8' } else { b'7' };
                 }
                 if let Ok(read) = read(std::str::from_utf8(&typed).unwrap()) {
-                    assert_ne!(*read.bytes, sample());
+                    assert_ne!(*read.bytes.as_bytes(), sample());
                     assert!(
                         read.corrected.is_some(),
                         "distance 3: two errors are no code word"
@@ -309,7 +320,7 @@ mod tests {
                 .replace('1', one)
                 .replace('-', " \u{2013}\t");
             let read = read(&typed).ok().unwrap();
-            assert_eq!((*read.bytes, read.corrected), (bytes, None));
+            assert_eq!((*read.bytes.as_bytes(), read.corrected), (bytes, None));
         }
     }
 

@@ -12,7 +12,6 @@ use crate::random::{Random, RandomFailed};
 use crate::secret::Secret;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use std::fmt;
-use zeroize::Zeroizing;
 
 /// The 32 bytes an identity grows from: in a file of the state folder, or behind a slot.
 pub struct IdentitySeed(Secret);
@@ -40,8 +39,8 @@ impl IdentitySeed {
 
     /// As read from the device's key file. The caller erases its own copy.
     #[must_use]
-    pub fn from_file_bytes(bytes: [u8; 32]) -> Self {
-        Self(Secret::from_bytes(&Zeroizing::new(bytes)))
+    pub fn from_file_bytes(bytes: &[u8; 32]) -> Self {
+        Self(Secret::from_bytes(bytes))
     }
 }
 

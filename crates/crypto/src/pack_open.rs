@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn hedge(random: impl Random + 'static) -> Hedge {
-        Hedge::new(&IdentitySeed::from_file_bytes([1; 32]), Arc::new(random))
+        Hedge::new(&IdentitySeed::from_file_bytes(&[1; 32]), Arc::new(random))
     }
 
     fn frame(byte: u8) -> FrameInput {

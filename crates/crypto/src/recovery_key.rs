@@ -19,7 +19,7 @@ pub struct Parsed<K> {
 }
 
 /// 130 random bits on paper: opens a recovery-key slot without a password.
-pub struct RecoveryKey(Zeroizing<[u8; DATA_BYTES]>);
+pub struct RecoveryKey(Secret<DATA_BYTES>);
 
 impl RecoveryKey {
     /// A new one.
@@ -27,9 +27,8 @@ impl RecoveryKey {
     /// # Errors
     /// [`RandomFailed`].
     pub fn generate(random: &dyn Random) -> Result<Self, RandomFailed> {
-        let mut bytes = Zeroizing::new([0u8; DATA_BYTES]);
-        random.fill(bytes.as_mut_slice())?;
-        let [first, ..] = &mut *bytes;
+        let mut bytes = Secret::<DATA_BYTES>::random(random)?;
+        let [first, ..] = bytes.as_mut();
         *first &= 0b11;
         Ok(Self(bytes))
     }
@@ -37,7 +36,7 @@ impl RecoveryKey {
     /// 7 groups of 4 with hyphens, for paper.
     #[must_use]
     pub fn to_groups(&self) -> Zeroizing<String> {
-        human_code::write(&self.0)
+        human_code::write(self.0.as_bytes())
     }
 
     /// From what was typed.
@@ -54,12 +53,12 @@ impl RecoveryKey {
 
     /// `HKDF(17 bytes, "ownkey/1 slot-recovery" ‖ repo_id)`.
     pub(crate) fn kek(&self, repo: &RepoId) -> Secret {
-        derive(self.0.as_slice(), "slot-recovery", repo.as_bytes())
+        derive(self.0.as_bytes(), "slot-recovery", repo.as_bytes())
     }
 }
 
 /// 128 random bits printed in the kit: without them a password cannot even be guessed at.
-pub struct KitSecret(Zeroizing<[u8; 16]>);
+pub struct KitSecret(Secret<16>);
 
 /// What a kit secret's text begins with, so that it is not taken for a recovery key.
 const KIT_PREFIX: &str = "KIT-";
@@ -70,18 +69,17 @@ impl KitSecret {
     /// # Errors
     /// [`RandomFailed`].
     pub fn generate(random: &dyn Random) -> Result<Self, RandomFailed> {
-        let mut bytes = Zeroizing::new([0u8; 16]);
-        random.fill(bytes.as_mut_slice())?;
-        Ok(Self(bytes))
+        Secret::random(random).map(Self)
     }
 
     /// `KIT-` and 7 groups of 4 with hyphens, for paper.
     #[must_use]
     pub fn to_groups(&self) -> Zeroizing<String> {
-        let mut bytes = Zeroizing::new([0u8; DATA_BYTES]);
-        let [_, low @ ..] = &mut *bytes;
-        low.copy_from_slice(self.0.as_slice());
-        Zeroizing::new([KIT_PREFIX, human_code::write(&bytes).as_str()].concat())
+        let mut bytes = Secret::<DATA_BYTES>::zeroed();
+        let [_, low @ ..] = bytes.as_mut();
+        low.copy_from_slice(self.0.as_bytes());
+        let groups = human_code::write(bytes.as_bytes());
+        Zeroizing::new([KIT_PREFIX, groups.as_str()].concat())
     }
 
     /// From what was typed, with or without the prefix.
@@ -99,20 +97,20 @@ impl KitSecret {
             typed
         };
         let read = human_code::read(code)?;
-        let [high, low @ ..] = &*read.bytes;
+        let [high, low @ ..] = read.bytes.as_bytes();
         // 130 bits carry 128: the two above are zero in every kit secret.
         if *high != 0 {
             return Err(RecoveryKeyError::TooManyMistakes);
         }
         Ok(Parsed {
-            key: Self(Zeroizing::new(*low)),
+            key: Self(Secret::from_bytes(low)),
             corrected: read.corrected,
         })
     }
 
     /// `HKDF(Argon2id output ‖ kit secret, "ownkey/1 slot-kit" ‖ repo_id)`.
     pub(crate) fn kek(&self, stretched: &Secret, repo: &RepoId) -> Secret {
-        let both = Zeroizing::new([stretched.as_bytes().as_slice(), self.0.as_slice()].concat());
+        let both = Zeroizing::new([stretched.as_bytes().as_slice(), self.0.as_bytes()].concat());
         derive(&both, "slot-kit", repo.as_bytes())
     }
 }
@@ -127,7 +125,10 @@ mod tests {
         for seed in 0..50 {
             let key = RecoveryKey::generate(&SeededRandom::new(seed)).unwrap();
             let parsed = RecoveryKey::parse(&key.to_groups()).ok().unwrap();
-            assert_eq!((parsed.key.0, parsed.corrected), (key.0, None));
+            assert_eq!(
+                (parsed.key.0.as_bytes(), parsed.corrected),
+                (key.0.as_bytes(), None)
+            );
         }
     }
 
@@ -136,7 +137,10 @@ mod tests {
         let kit = KitSecret::generate(&SeededRandom::new(1)).unwrap();
         let text = kit.to_groups();
         for typed in [text.as_str(), &text[4..], &text.to_lowercase()] {
-            assert_eq!(KitSecret::parse(typed).ok().unwrap().key.0, kit.0);
+            assert_eq!(
+                KitSecret::parse(typed).ok().unwrap().key.0.as_bytes(),
+                kit.0.as_bytes()
+            );
         }
     }
 
@@ -152,7 +156,7 @@ mod tests {
                 found: 31
             })
         );
-        let key = RecoveryKey(Zeroizing::new([3; DATA_BYTES])).to_groups();
+        let key = RecoveryKey(Secret::from_bytes(&[3; DATA_BYTES])).to_groups();
         assert_eq!(
             KitSecret::parse(&key).err(),
             Some(RecoveryKeyError::TooManyMistakes)

@@ -27,7 +27,7 @@ const GROUP: usize = 5;
 const MAX_LABEL: usize = 255;
 
 /// Forty random bits that one person carries from one screen to another.
-pub struct EnrolmentCode(Zeroizing<[u8; DATA_SYMBOLS]>);
+pub struct EnrolmentCode(Secret<DATA_SYMBOLS>);
 
 impl EnrolmentCode {
     /// A new one.
@@ -35,16 +35,17 @@ impl EnrolmentCode {
     /// # Errors
     /// [`RandomFailed`].
     pub fn generate(random: &dyn Random) -> Result<Self, RandomFailed> {
-        let mut symbols = Zeroizing::new([0u8; DATA_SYMBOLS]);
-        random.fill(symbols.as_mut_slice())?;
-        symbols.iter_mut().for_each(|symbol| *symbol &= 31);
+        let mut symbols = Secret::random(random)?;
+        for symbol in symbols.as_mut() {
+            *symbol &= 31;
+        }
         Ok(Self(symbols))
     }
 
     /// 2 groups of 5 with a hyphen; the last two characters are a check.
     #[must_use]
     pub fn to_groups(&self) -> Zeroizing<String> {
-        write_symbols::<SYMBOLS>(self.0.as_slice(), GROUP)
+        write_symbols::<SYMBOLS>(self.0.as_bytes(), GROUP)
     }
 
     /// From what was typed.
@@ -53,8 +54,8 @@ impl EnrolmentCode {
     /// [`RecoveryKeyError`].
     pub fn parse(typed: &str) -> Result<Parsed<Self>, RecoveryKeyError> {
         let (symbols, corrected) = read_symbols::<SYMBOLS>(typed)?;
-        let mut data = Zeroizing::new([0u8; DATA_SYMBOLS]);
-        for (place, &symbol) in data.iter_mut().zip(symbols.iter()) {
+        let mut data = Secret::<DATA_SYMBOLS>::zeroed();
+        for (place, &symbol) in data.as_mut().iter_mut().zip(symbols.as_bytes()) {
             *place = symbol;
         }
         Ok(Parsed {
@@ -183,7 +184,7 @@ mod tests {
     const REPO: RepoId = RepoId::from_bytes([7; 32]);
 
     fn request() -> (Request, Hedge) {
-        let seed = IdentitySeed::from_file_bytes([5; 32]);
+        let seed = IdentitySeed::from_file_bytes(&[5; 32]);
         let request = Request {
             identity: Identity::from_seed(&seed).public().clone(),
             time: -1,
@@ -208,7 +209,7 @@ mod tests {
                 typed[position] = if typed[position] == b'7' { b'8' } else { b'7' };
                 let parsed = EnrolmentCode::parse(std::str::from_utf8(&typed).unwrap());
                 let parsed = parsed.ok().unwrap();
-                assert_eq!(*parsed.key.0, *code.0);
+                assert_eq!(parsed.key.0.as_bytes(), code.0.as_bytes());
                 assert!(parsed.corrected.is_some());
             }
         }

@@ -1,4 +1,4 @@
-//! Thirty-two secret bytes.
+//! Secret bytes: 32 of them, if nothing else is said.
 //!
 //! It promises one heap allocation per secret, so that moving it leaves no copies behind, and erasure when dropped.
 //! No `Clone`, `Debug`, `PartialEq`: [`Secret::duplicate`] is crate-private and easy to search for. For this crate only.
@@ -6,15 +6,18 @@
 use crate::random::{Random, RandomFailed};
 use zeroize::{Zeroize as _, ZeroizeOnDrop};
 
-pub(crate) struct Secret(Box<[u8; 32]>);
+pub(crate) struct Secret<const N: usize = 32>(Box<[u8; N]>);
 
-impl Secret {
+impl<const N: usize> Secret<N> {
     pub(crate) fn zeroed() -> Self {
-        Self(Box::new([0; 32]))
+        Self(Box::new([0; N]))
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Self {
-        Self(Box::new(*bytes))
+    /// A copy. It goes from where it was straight to the heap.
+    pub(crate) fn from_bytes(bytes: &[u8; N]) -> Self {
+        let mut secret = Self::zeroed();
+        secret.0.copy_from_slice(bytes);
+        secret
     }
 
     pub(crate) fn random(random: &dyn Random) -> Result<Self, RandomFailed> {
@@ -23,27 +26,27 @@ impl Secret {
         Ok(secret)
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+    pub(crate) fn as_bytes(&self) -> &[u8; N] {
         &self.0
     }
 
-    pub(crate) fn as_mut(&mut self) -> &mut [u8; 32] {
+    pub(crate) fn as_mut(&mut self) -> &mut [u8; N] {
         &mut self.0
     }
 
     /// For the two places where one key must serve two owners.
     pub(crate) fn duplicate(&self) -> Self {
-        Self(self.0.clone())
+        Self::from_bytes(&self.0)
     }
 }
 
-impl Drop for Secret {
+impl<const N: usize> Drop for Secret<N> {
     fn drop(&mut self) {
         self.0.zeroize();
     }
 }
 
-impl ZeroizeOnDrop for Secret {}
+impl<const N: usize> ZeroizeOnDrop for Secret<N> {}
 
 #[cfg(test)]
 mod tests {

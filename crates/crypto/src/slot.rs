@@ -308,14 +308,14 @@ fn encode_payload(content: &SlotContent) -> Result<Zeroizing<Vec<u8>>, SlotError
 
 fn decode_payload(payload: &[u8]) -> Option<SlotContent> {
     let mut reader = Reader::new(payload);
-    let seed = Zeroizing::new(reader.array::<32>().ok()?);
+    let seed = reader.array_in_place::<32>().ok()?;
     let length = usize::from(reader.u16().ok()?);
     let label = std::str::from_utf8(reader.take(length).ok()?)
         .ok()
         .filter(|label| label.len() <= MAX_LABEL)?;
     let zeros = reader.take(reader.remaining()).ok()?;
     let content = SlotContent {
-        seed: IdentitySeed::from_file_bytes(*seed),
+        seed: IdentitySeed::from_file_bytes(seed),
         label: label.to_owned(),
     };
     zeros.iter().all(|&byte| byte == 0).then_some(content)

@@ -159,7 +159,7 @@ fn mix(number: u64) -> u64 {
 }
 
 fn index(chunks: u64, more: u64, folder: &Path) -> Index {
-    let seed = IdentitySeed::from_file_bytes([1; 32]);
+    let seed = IdentitySeed::from_file_bytes(&[1; 32]);
     let home = Home {
         folder: Some(folder.to_owned()),
         key: Arc::new(LocalStateKey::from_seed(&seed)),

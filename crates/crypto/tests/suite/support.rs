@@ -52,7 +52,7 @@ pub(crate) struct World {
 }
 
 pub(crate) fn seed(byte: u8) -> IdentitySeed {
-    IdentitySeed::from_file_bytes([byte; 32])
+    IdentitySeed::from_file_bytes(&[byte; 32])
 }
 
 pub(crate) fn identity(byte: u8) -> Identity {

@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_record_is_found_in_step_and_a_damaged_one_is_no_record() {
         let folder = tempfile::tempdir().unwrap();
-        let key = LocalStateKey::from_seed(&ownkey_crypto::IdentitySeed::from_file_bytes([3; 32]));
+        let key = LocalStateKey::from_seed(&ownkey_crypto::IdentitySeed::from_file_bytes(&[3; 32]));
         let place = Place::new(folder.path().join("parent-x"), &key);
         assert!(place.read().is_empty());
         let mut writer = ParentWriter::begin(&place, [1; 8]).unwrap();
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn what_is_taken_over_is_the_same_in_the_next_record() {
         let folder = tempfile::tempdir().unwrap();
-        let key = LocalStateKey::from_seed(&ownkey_crypto::IdentitySeed::from_file_bytes([3; 32]));
+        let key = LocalStateKey::from_seed(&ownkey_crypto::IdentitySeed::from_file_bytes(&[3; 32]));
         let place = Place::new(folder.path().join("parent-x"), &key);
         let (path, fingerprint, mut node) = entry(b"/a", 1);
         node.kind = NodeKind::File {
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn a_directory_and_a_name_of_several_are_incomplete() {
         let folder = tempfile::tempdir().unwrap();
-        let key = LocalStateKey::from_seed(&ownkey_crypto::IdentitySeed::from_file_bytes([3; 32]));
+        let key = LocalStateKey::from_seed(&ownkey_crypto::IdentitySeed::from_file_bytes(&[3; 32]));
         let place = Place::new(folder.path().join("parent-x"), &key);
         let (path, fingerprint, node) = entry(b"/a", 1);
         let mut linked = node.clone();

@@ -95,7 +95,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new() -> Self {
-        let seed = IdentitySeed::from_file_bytes([7; 32]);
+        let seed = IdentitySeed::from_file_bytes(&[7; 32]);
         Self {
             shelf: Arc::default(),
             folder: tempfile::tempdir().unwrap(),
@@ -418,7 +418,7 @@ fn another_device_does_not_believe_copied_files() {
     bench.reads();
     let other = Bench {
         key: Arc::new(LocalStateKey::from_seed(&IdentitySeed::from_file_bytes(
-            [8; 32],
+            &[8; 32],
         ))),
         shelf: Arc::clone(&bench.shelf),
         folder: bench.folder,

@@ -122,7 +122,7 @@ mod tests {
     fn a_changed_file_is_refused_and_a_missing_one_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b");
-        let key = LocalStateKey::from_seed(&ownkey_crypto::IdentitySeed::from_file_bytes([1; 32]));
+        let key = LocalStateKey::from_seed(&ownkey_crypto::IdentitySeed::from_file_bytes(&[1; 32]));
         assert!(read_authentic(&path, &key, 99).unwrap().is_none());
         write_authentic(&path, &key, b"seen").unwrap();
         assert_eq!(read_authentic(&path, &key, 99).unwrap().unwrap(), b"seen");

@@ -19,8 +19,8 @@ pub(crate) fn load(path: &Path, magic: &Magic) -> Result<Option<IdentitySeed>> {
     };
     let seed = bytes
         .strip_prefix(magic)
-        .and_then(|seed| <[u8; 32]>::try_from(seed).ok());
-    let seed = seed.ok_or_else(|| Error::StateTampered(path.to_owned()))?;
+        .and_then(|seed| seed.try_into().ok());
+    let seed: &[u8; 32] = seed.ok_or_else(|| Error::StateTampered(path.to_owned()))?;
     Ok(Some(IdentitySeed::from_file_bytes(seed)))
 }
 

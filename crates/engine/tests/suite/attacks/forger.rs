@@ -47,7 +47,7 @@ impl Forger {
             .join("device-key");
         let bytes = std::fs::read(path).expect("a device key");
         let seed: [u8; 32] = bytes[16..].try_into().expect("a seed");
-        let founder = Identity::from_seed(&IdentitySeed::from_file_bytes(seed));
+        let founder = Identity::from_seed(&IdentitySeed::from_file_bytes(&seed));
         Self::from_seed(seed, founder.public(), storage)
     }
 
@@ -80,7 +80,7 @@ impl Forger {
         storage: &Arc<dyn Storage>,
     ) -> Self {
         let repo = header(storage);
-        let identity_seed = IdentitySeed::from_file_bytes(seed);
+        let identity_seed = IdentitySeed::from_file_bytes(&seed);
         let identity = Identity::from_seed(&identity_seed);
         let hedge = Hedge::new(
             &identity_seed,
@@ -227,7 +227,7 @@ impl Forger {
 
     /// Adds an identity and grants it this epoch's keys; RK only to who may read.
     pub(crate) fn add_identity(&self, seed: [u8; 32], capabilities: Capabilities) -> Self {
-        let public = Identity::from_seed(&IdentitySeed::from_file_bytes(seed))
+        let public = Identity::from_seed(&IdentitySeed::from_file_bytes(&seed))
             .public()
             .clone();
         let identity = Cbor::Map(vec![

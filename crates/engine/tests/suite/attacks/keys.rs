@@ -22,7 +22,7 @@ use crate::world::{TestRandom, World};
 /// A grant of keys that the storage chose itself, signed by an identity of its own.
 fn chosen_by_the_storage(scene: &Scene) -> (Identity, Grant, Hedge) {
     let random = TestRandom::of(77);
-    let seed = IdentitySeed::from_file_bytes([0x66; 32]);
+    let seed = IdentitySeed::from_file_bytes(&[0x66; 32]);
     let stranger = Identity::from_seed(&seed);
     let read = ReadKey::generate(&random).unwrap();
     let forger = scene.forger();
@@ -162,7 +162,7 @@ fn a_slot_and_a_grant_that_the_storage_added_open_nothing() {
     // A way in with the storage's own recovery key, to its own identity, with its own keys.
     let key = RecoveryKey::generate(&TestRandom::of(78)).unwrap();
     let content = SlotContent {
-        seed: IdentitySeed::from_file_bytes([0x66; 32]),
+        seed: IdentitySeed::from_file_bytes(&[0x66; 32]),
         label: "recovery key".to_owned(),
     };
     let slot = Slot::seal_recovery_key(&content, &forger.repo, &key, &TestRandom::of(79)).unwrap();

@@ -75,11 +75,15 @@ fn be_the_parent() {
     world.backup(&mut founded.repository, &source);
     drop(founded.repository);
 
+    // The recovery key: 130 bits of 17 bytes.
+    let typed_key = given_for_keys.iter().find(|bytes| bytes.len() == 17);
+    let typed_key = typed_key.expect("a recovery key")[1..].to_vec();
     // What lies open in the storage, a salt, is no secret.
     let open = files(&world.path("repository"));
     let is_secret = |bytes: &Vec<u8>| bytes.len() == 32 && !open.values().any(|it| has(it, bytes));
     let mut secrets: Vec<Vec<u8>> = given_for_keys.into_iter().filter(is_secret).collect();
     assert!(secrets.len() >= 5, "two seeds, RK, LK and DK");
+    secrets.push(typed_key);
     secrets.push(typed.into_bytes());
     let text = founded.recovery_key.to_groups();
     secrets.push(text.as_bytes().to_vec());

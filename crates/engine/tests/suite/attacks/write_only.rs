@@ -64,7 +64,7 @@ impl Opened {
 
     /// With some bytes as a seed.
     fn seed(&mut self, bucket: &Dump, repo: &RepoId, bytes: &[u8; 32]) {
-        let identity = Identity::from_seed(&IdentitySeed::from_file_bytes(*bytes));
+        let identity = Identity::from_seed(&IdentitySeed::from_file_bytes(bytes));
         for (name, object) in bucket.iter() {
             let Some(Object::Grant(_, epoch, _)) = Object::parse(name) else {
                 continue;
