@@ -7,6 +7,7 @@ use ownkey_crypto::{ChunkType, ObjectHash};
 
 use super::Check;
 use super::report::{CONCERNED_NAMED, Concerned};
+use super::trees::snapshots;
 use crate::chunks::is_damage;
 use crate::error::Result;
 use crate::format::name::Name;
@@ -29,7 +30,7 @@ impl Check<'_> {
     /// many of them and is not concerned is looked at once.
     pub(super) fn concerned(&mut self) -> Result<()> {
         let mut clean = HashSet::new();
-        for snapshot in self.snapshots() {
+        for snapshot in snapshots(self.repository) {
             self.search(&snapshot, &mut clean)?;
         }
         Ok(())
@@ -51,9 +52,7 @@ impl Check<'_> {
         let mut walk = Walk::new(self.browser, root);
         while let Some(step) = walk.step() {
             self.go_on()?;
-            if self.report.concerned_count >= COUNTED
-                && self.report.concerned_snapshots.contains(&snapshot.id)
-            {
+            if self.report.concerned_count >= COUNTED && self.lost.contains_key(&snapshot.id) {
                 return Ok(());
             }
             let found = match step {
@@ -118,7 +117,7 @@ impl Check<'_> {
 
     fn name(&mut self, snapshot: &Snapshot, path: &[Name], message: String) {
         self.report.concerned_count += 1;
-        self.report.concerned_snapshots.insert(snapshot.id);
+        *self.lost.entry(snapshot.id).or_default() += 1;
         if self.report.concerned.len() >= CONCERNED_NAMED {
             return;
         }

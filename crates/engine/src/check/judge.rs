@@ -1,15 +1,40 @@
 //! Whether damage matters: what is stored elsewhere as well, after a backup or a repair, is no finding.
 
+use std::collections::HashSet;
+
+use ownkey_crypto::ObjectHash;
+
 use super::Check;
 use super::report::Finding;
+use super::trees::snapshots;
 use crate::error::Result;
 use crate::format::entry::PackName;
 use crate::format::layout;
 use crate::index::PackEntry;
+use crate::repository::Repository;
 
 impl Check<'_> {
+    /// Leaves out what others have condemned or forgotten meanwhile: what was missing may have been deleted for that. A
+    /// Condemn comes before the delete, so what was missing then and is not condemned by now is damage.
+    pub(super) fn excuse(&mut self, now: &Repository) {
+        let condemned = now.logs.condemned();
+        let report = &mut self.report;
+        let stands = |pack: &PackName| !condemned.packs.contains(pack);
+        report.damaged_packs.retain(stands);
+        self.pending.retain(|(pack, _)| stands(pack));
+        let stands = |segment: &ObjectHash| !condemned.segments.contains(segment);
+        report.damaged_segments.retain(stands);
+        let there: HashSet<ObjectHash> = snapshots(now).map(|snapshot| snapshot.id).collect();
+        report
+            .concerned
+            .retain(|concerned| there.contains(&concerned.snapshot));
+        self.lost.retain(|snapshot, _| there.contains(snapshot));
+    }
+
     /// Tells of damaged packs and segments, or counts them among those that nothing needs any more.
     pub(super) fn judge(&mut self) -> Result<()> {
+        self.report.concerned_count = self.lost.values().sum();
+        self.report.concerned_snapshots = self.lost.keys().copied().collect();
         let mut damaged = Vec::new();
         self.browser.chunks.index().each_pack(|pack| {
             if self.report.damaged_packs.contains(&pack.name) {

@@ -13,7 +13,7 @@ mod objects;
 mod report;
 mod trees;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use ownkey_crypto::{ChunkId, ChunkType, ObjectHash};
 use ownkey_storage::{ObjectMeta, Prefix};
@@ -70,30 +70,39 @@ pub fn run(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Re
     let mut now = repository.again();
     let mut before = Vec::new();
     for _ in 0..ROUNDS {
-        let checked = round(&now, read, monitor)?;
+        let (checked, later) = round(&now, read, monitor)?;
         // Others write, move and delete while this reads. What seems wrong is so if nobody has said anything since, or if it
         // still is when what they said is known.
         let findings = &checked.report.findings;
         let is_settled = findings.iter().all(|finding| before.contains(finding));
-        if is_settled || !is_out_of_date(&mut now, monitor)? {
-            return checked.tell(&now, monitor);
+        match later {
+            Some(later) if !is_settled => {
+                before = checked.report.findings;
+                now = later;
+            }
+            _ => return checked.tell(&now, monitor),
         }
-        before = checked.report.findings;
     }
     Err(Error::Unsettled(before.len()))
 }
 
-/// Whether somebody has said something since; it is known then. A storage that lies by now says nothing.
-fn is_out_of_date(repository: &mut Repository, monitor: &dyn Monitor) -> Result<bool> {
+/// The repository with what everybody has said since, if anybody has. A storage that lies by now says nothing.
+fn as_of_now(repository: &Repository, monitor: &dyn Monitor) -> Result<Option<Repository>> {
     if repository.earlier().is_some() {
-        return Ok(false);
+        return Ok(None);
     }
-    let is_news = repository.has_news(monitor);
-    is_news.or_else(|error| Finding::of(error).map(|_| false))
+    let mut now = repository.again();
+    let is_news = now.has_news(monitor);
+    let is_news = is_news.or_else(|error| Finding::of(error).map(|_| false))?;
+    Ok(is_news.then_some(now))
 }
 
-/// One reading of everything.
-fn round(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Result<Checked> {
+/// One reading of everything, and the repository as it is then, if anybody has said something meanwhile.
+fn round(
+    repository: &Repository,
+    read: ReadData,
+    monitor: &dyn Monitor,
+) -> Result<(Checked, Option<Repository>)> {
     let browser = Browser::examining(repository)?;
     let listed = repository.io.list(&Prefix::all())?;
     let mut check = Check {
@@ -107,6 +116,7 @@ fn round(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Resu
         whole: HashSet::new(),
         listed_segments: BTreeSet::new(),
         pending: Vec::new(),
+        lost: BTreeMap::new(),
     };
     check.compare_listing(&listed)?;
     check.logs(&listed)?;
@@ -120,11 +130,14 @@ fn round(repository: &Repository, read: ReadData, monitor: &dyn Monitor) -> Resu
     if broken_trees || lost || !check.report.damaged_segments.is_empty() {
         check.concerned()?;
     }
+    let later = as_of_now(repository, monitor)?;
+    later.iter().for_each(|later| check.excuse(later));
     check.judge()?;
-    Ok(Checked {
+    let checked = Checked {
         report: check.report,
         whole: check.whole,
-    })
+    };
+    Ok((checked, later))
 }
 
 /// What one reading came to.
@@ -165,6 +178,8 @@ struct Check<'a> {
     listed_segments: BTreeSet<ObjectHash>,
     /// What is wrong with damaged packs, until it is known whether anything in them is needed.
     pending: Vec<(PackName, String)>,
+    /// How many entries of which snapshot cannot be restored.
+    lost: BTreeMap<ObjectHash, u64>,
 }
 
 impl Check<'_> {

@@ -10,22 +10,21 @@ use crate::error::Result;
 use crate::format::node::{Node, NodeKind, Stream};
 use crate::list::{Step, Walk, key};
 use crate::monitor::Figure;
-use crate::repository::Snapshot;
+use crate::repository::{Repository, Snapshot};
 use crate::restore::layout::Layout;
 
-impl Check<'_> {
-    /// Confirmed snapshots, and what this device left unfinished.
-    pub(super) fn snapshots(&self) -> Vec<Snapshot> {
-        let mut snapshots = self.repository.snapshots();
-        snapshots.extend(self.repository.unfinished());
-        snapshots
-    }
+/// Confirmed snapshots, and what this device left unfinished.
+pub(super) fn snapshots(repository: &Repository) -> impl Iterator<Item = Snapshot> {
+    let confirmed = repository.snapshots().into_iter();
+    confirmed.chain(repository.unfinished())
+}
 
+impl Check<'_> {
     /// Whether anything in the trees is broken; `concerned` then says what.
     pub(super) fn trees(&mut self) -> Result<bool> {
         let mut broken = false;
         let mut seen = HashSet::new();
-        for snapshot in self.snapshots() {
+        for snapshot in snapshots(self.repository) {
             self.report.snapshots += 1;
             let root = &snapshot.record.root;
             if seen.insert(key(root)) {
