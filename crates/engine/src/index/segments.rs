@@ -1,12 +1,13 @@
 //! Reading segments: from the storage to the packs they name.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ownkey_crypto::{ObjectHash, object_hash, peek_epoch};
 use ownkey_storage::ObjectName;
 
 use crate::error::{Error, Result};
-use crate::format::layout;
+use crate::format::layout::{self, Object};
 use crate::format::segment::{self, IndexedPack};
 use crate::io::Io;
 use crate::keyring::Keyring;
@@ -24,8 +25,8 @@ pub trait Segments: Send + Sync {
     /// What `each` says, and why the segments could not be asked for.
     fn read(&self, names: &[ObjectHash], each: &mut EachSegment<'_>) -> Result<()>;
 
-    /// Whether a segment is there, as far as that can be told.
-    fn exists(&self, name: &ObjectHash) -> bool;
+    /// Which of these segments are there now, as far as that can be told. No cache answers for the storage.
+    fn there(&self, names: &HashSet<ObjectHash>) -> HashSet<ObjectHash>;
 }
 
 /// The segments of a repository.
@@ -38,6 +39,8 @@ pub(super) struct Stored {
 
 /// Small segments asked for at once, and large ones: at most 72 MiB each, and usually eight.
 const AT_ONCE: (usize, usize) = (16, 2);
+/// Above that, one listing of all of them is asked for.
+const ASKED_FOR_ONE_BY_ONE: usize = 4;
 /// Bytes of one batch from which its segments are large.
 const LARGE: usize = 16 << 20;
 
@@ -69,8 +72,21 @@ impl Stored {
 }
 
 impl Segments for Stored {
-    fn exists(&self, name: &ObjectHash) -> bool {
-        self.io.exists(&layout::segment(name)).unwrap_or(true)
+    fn there(&self, names: &HashSet<ObjectHash>) -> HashSet<ObjectHash> {
+        if names.len() <= ASKED_FOR_ONE_BY_ONE {
+            let exists = |name: &&ObjectHash| self.io.exists(&layout::segment(name));
+            let there = names.iter().filter(|name| exists(name).unwrap_or(true));
+            return there.copied().collect();
+        }
+        let Ok(listed) = self.io.list(&layout::segments()) else {
+            return names.clone();
+        };
+        let listed = listed.iter().map(|object| Object::parse(&object.name));
+        let listed = listed.filter_map(|object| match object {
+            Some(Object::Segment(hash)) => Some(hash),
+            _ => None,
+        });
+        listed.filter(|hash| names.contains(hash)).collect()
     }
 
     fn read(&self, names: &[ObjectHash], each: &mut EachSegment<'_>) -> Result<()> {

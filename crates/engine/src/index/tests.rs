@@ -1,6 +1,6 @@
 //! An index beside a map that says the same, whatever happens to its files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,8 +22,10 @@ pub(super) struct Shelf {
 }
 
 impl Segments for Shelf {
-    fn exists(&self, name: &ObjectHash) -> bool {
-        lock(&self.segments).contains_key(name)
+    fn there(&self, names: &HashSet<ObjectHash>) -> HashSet<ObjectHash> {
+        let segments = lock(&self.segments);
+        let there = names.iter().filter(|name| segments.contains_key(name));
+        there.copied().collect()
     }
 
     fn read(&self, names: &[ObjectHash], each: &mut EachSegment<'_>) -> Result<()> {

@@ -71,8 +71,7 @@ impl Keeper<'_> {
 
     fn keep_up(&self, folder: &Path, named: &[Named]) -> Result<Kept, Trouble> {
         if let Some(mut manifest) = Manifest::read(folder, &self.home.key) {
-            let mut gone = may_be_gone(&manifest, named);
-            gone.retain(|segment| !self.segments.exists(segment));
+            let gone = self.gone(may_be_gone(&manifest, named));
             let gone = drop_unnamed(&mut manifest, named, &gone);
             // What is gone takes up numbers and room: from half of all on, a new beginning is cheaper.
             if gone.packs <= manifest.packs() / 2 {
@@ -202,17 +201,32 @@ impl Keeper<'_> {
         named: &[Named],
     ) -> Result<(Assembly<'a>, Vec<ObjectHash>), Trouble> {
         let condemned: HashSet<&ObjectHash> = condemned(named).collect();
+        let mut missing = missing(base, named);
+        let uncertain = missing.iter().filter(|hash| condemned.contains(hash));
+        // A cache may have what is gone.
+        let gone = self.gone(uncertain.copied().collect());
+        // Nobody asks for it again: what may have been deleted is never spared.
+        gone.iter().try_for_each(|hash| assembly.add(hash, &[]))?;
+        missing.retain(|hash| !gone.contains(hash));
         let mut broken = Vec::new();
-        self.read(&missing(base, named), &mut |hash, packs| {
+        self.read(&missing, &mut |hash, packs| {
             match packs {
                 Some(packs) => assembly.add(hash, &packs)?,
-                // Nobody asks for it again: what may have been deleted is never spared.
                 None if condemned.contains(hash) => assembly.add(hash, &[])?,
                 None => broken.push(*hash),
             }
             Ok(())
         })?;
         Ok((assembly, broken))
+    }
+
+    /// Which of these condemned segments are not there any more.
+    fn gone(&self, mut condemned: HashSet<ObjectHash>) -> HashSet<ObjectHash> {
+        if !condemned.is_empty() {
+            let there = self.segments.there(&condemned);
+            condemned.retain(|segment| !there.contains(segment));
+        }
+        condemned
     }
 
     fn read(&self, names: &[ObjectHash], each: &mut Taking<'_>) -> Result<(), Trouble> {
