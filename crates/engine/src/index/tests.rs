@@ -19,12 +19,17 @@ use crate::lock::lock;
 pub(super) struct Shelf {
     segments: Mutex<BTreeMap<ObjectHash, Vec<IndexedPack>>>,
     reads: AtomicUsize,
+    /// Deleted from the storage; a cache still gives them.
+    only_cached: Mutex<HashSet<ObjectHash>>,
 }
 
 impl Segments for Shelf {
     fn there(&self, names: &HashSet<ObjectHash>) -> HashSet<ObjectHash> {
         let segments = lock(&self.segments);
-        let there = names.iter().filter(|name| segments.contains_key(name));
+        let only_cached = lock(&self.only_cached);
+        let is_there =
+            |name: &&ObjectHash| segments.contains_key(name) && !only_cached.contains(name);
+        let there = names.iter().filter(is_there);
         there.copied().collect()
     }
 
@@ -308,6 +313,25 @@ fn what_is_covered_is_not_read_again() {
     let index = bench.open(&named);
     assert_eq!(bench.reads(), 1);
     assert_eq!(see(&index, CHUNKS), model(&bench, &named, &|_| false));
+}
+
+#[test]
+fn condemned_segments_that_only_a_cache_has_are_gone_and_asked_for_once() {
+    let bench = Bench::new();
+    let mut named = three(&bench);
+    for condemned in named.iter_mut().take(2) {
+        condemned.trust = Trust::Condemned;
+        lock(&bench.shelf.only_cached).insert(condemned.segment);
+    }
+    for reads in [1, 0, 0] {
+        let index = bench.open(&named);
+        let leads: Vec<usize> = index.segments().iter().map(|it| it.packs.len()).collect();
+        assert_eq!(
+            (leads.len(), leads.iter().filter(|it| **it > 0).count()),
+            (3, 1)
+        );
+        assert_eq!(bench.reads(), reads);
+    }
 }
 
 #[test]
