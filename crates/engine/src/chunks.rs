@@ -44,19 +44,22 @@ pub(crate) struct Chunks {
     later: Mutex<Later>,
 }
 
-/// The chunks where they lie by now; none if nobody has said anything since.
-pub(crate) type AsOfNow = Box<dyn FnOnce() -> Result<Option<Chunks>> + Send>;
+/// The chunks where they lie by now; none if nobody has said anything since it was asked last.
+pub(crate) type AsOfNow = Box<dyn FnMut() -> Result<Option<Chunks>> + Send>;
 
 /// What is known of the chunks once some were not where they should be: a prune may have moved them since the logs were
 /// read.
-enum Later {
-    /// Nobody has asked.
-    Unasked(AsOfNow),
-    /// Where they are.
-    Known(Arc<Chunks>),
-    /// Nobody can tell.
-    Unknown,
+#[derive(Default)]
+struct Later {
+    ask: Option<AsOfNow>,
+    /// How often nobody had said anything.
+    in_vain: u32,
+    /// Where they were when it was asked last.
+    known: Option<Arc<Chunks>>,
 }
+
+/// Answers without news after which nobody is asked any more: then it is damage that is met, and there may be much of it.
+const IN_VAIN: u32 = 16;
 
 impl Chunks {
     pub(crate) fn new(io: Io, keys: Arc<Keyring>, index: Arc<Index>, memory: Memory) -> Self {
@@ -68,14 +71,17 @@ impl Chunks {
             memory,
             openers: Mutex::default(),
             frames: Mutex::default(),
-            later: Mutex::new(Later::Unknown),
+            later: Mutex::default(),
         }
     }
 
     /// The same; chunks that are not where they were are looked for where they are by then.
     pub(crate) fn or_as_of(self, now: AsOfNow) -> Self {
         Self {
-            later: Mutex::new(Later::Unasked(now)),
+            later: Mutex::new(Later {
+                ask: Some(now),
+                ..Later::default()
+            }),
             ..self
         }
     }
@@ -91,13 +97,15 @@ impl Chunks {
 
     /// The plaintext of a chunk, by its place in a decoded frame.
     pub(crate) fn read(&self, id: &ChunkId, kind: ChunkType) -> Result<(Arc<Frame>, usize)> {
-        match self.read_here(id, kind) {
-            Err(error) if is_damage(&error) => match self.later()? {
-                Some(later) => later.read(id, kind),
-                None => Err(error),
-            },
-            read => read,
+        let mut read = self.read_here(id, kind);
+        let mut tried = None;
+        while read.as_ref().is_err_and(is_damage)
+            && let Some(later) = self.later_than(tried.as_ref())?
+        {
+            read = later.read_here(id, kind);
+            tried = Some(later);
         }
+        read
     }
 
     /// Whether a chunk that is not here any more is somewhere else by now, in a pack that is not bad.
@@ -106,33 +114,46 @@ impl Chunks {
         (id, kind): (&ChunkId, ChunkType),
         is_bad: &dyn Fn(&PackName) -> bool,
     ) -> Result<bool> {
-        let Some(later) = self.later()? else {
-            return Ok(false);
-        };
-        for place in later.index.places(id, kind)? {
-            let pack = later.index.pack(place.pack)?;
-            if is_bad(&pack.name) {
-                continue;
+        let mut tried = None;
+        while let Some(later) = self.later_than(tried.as_ref())? {
+            for place in later.index.places(id, kind)? {
+                let pack = later.index.pack(place.pack)?;
+                if is_bad(&pack.name) {
+                    continue;
+                }
+                match later.opener(&pack) {
+                    Err(error) if is_damage(&error) => {}
+                    opener => return opener.map(|_| true),
+                }
             }
-            match later.opener(&pack) {
-                Err(error) if is_damage(&error) => {}
-                opener => return opener.map(|_| true),
-            }
+            tried = Some(later);
         }
-        later.was_moved((id, kind), is_bad)
+        Ok(false)
     }
 
-    fn later(&self) -> Result<Option<Arc<Self>>> {
+    /// The chunks as they were when that was asked last; as they are now, if those were tried.
+    fn later_than(&self, tried: Option<&Arc<Self>>) -> Result<Option<Arc<Self>>> {
         // Whoever else needs it waits for the one who asks.
         let mut later = lock(&self.later);
-        *later = match std::mem::replace(&mut *later, Later::Unknown) {
-            Later::Unasked(ask) => ask()?.map_or(Later::Unknown, |now| Later::Known(Arc::new(now))),
-            known => known,
-        };
-        Ok(match &*later {
-            Later::Known(chunks) => Some(Arc::clone(chunks)),
-            _ => None,
-        })
+        if let Some(known) = &later.known
+            && tried.is_none_or(|tried| !Arc::ptr_eq(tried, known))
+        {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let asked = later.ask.as_mut().map(|ask| ask()).transpose()?;
+        match asked.flatten() {
+            Some(now) => {
+                later.known = Some(Arc::new(now));
+                Ok(later.known.clone())
+            }
+            None => {
+                later.in_vain += 1;
+                if later.in_vain >= IN_VAIN {
+                    later.ask = None;
+                }
+                Ok(None)
+            }
+        }
     }
 
     fn read_here(&self, id: &ChunkId, kind: ChunkType) -> Result<(Arc<Frame>, usize)> {

@@ -52,7 +52,7 @@ impl Browser {
             return Err(Error::NotAllowed("read"));
         }
         Ok(Self {
-            chunks: as_of_now(repository.again())?,
+            chunks: until_moved(repository.again(), load(repository)?),
         })
     }
 
@@ -208,9 +208,8 @@ impl Browser {
 }
 
 /// Where the chunks of a repository are.
-fn as_of_now(repository: Repository) -> Result<Chunks> {
-    let index = Index::load(&repository, &known_damage(&repository)?)?;
-    Ok(until_moved(repository, index))
+fn load(repository: &Repository) -> Result<Index> {
+    Index::load(repository, &known_damage(repository)?)
 }
 
 /// Chunks where an index has them, and where they will be looked for if a prune moves them meanwhile.
@@ -220,8 +219,11 @@ fn until_moved(mut repository: Repository, index: Index) -> Chunks {
         return chunks;
     }
     chunks.or_as_of(Box::new(move || {
-        let is_news = repository.has_news(&Silent)?;
-        is_news.then(|| as_of_now(repository)).transpose()
+        if !repository.has_news(&Silent)? {
+            return Ok(None);
+        }
+        let index = Arc::new(load(&repository)?);
+        Ok(Some(Browser::over(&repository, index).chunks))
     }))
 }
 

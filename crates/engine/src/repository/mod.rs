@@ -479,7 +479,7 @@ impl Repository {
             .identity
             .public()
             .grant_name(&self.keys.repo);
-        file::write_authentic(
+        file::keep_authentic(
             &self.state.logs_path(&name),
             &self.state_key,
             &cbor::encode(&known),

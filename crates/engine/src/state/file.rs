@@ -54,21 +54,24 @@ pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Writes and syncs a neighbour of `path`. One run at a time writes here, so one name will do.
 fn stage(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
     make_folder(parent(path))?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let staged = path.with_file_name(name);
-    let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&staged)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(Error::local("write", &staged))?;
+    let staged = beside(path, &format!(".{}.new", std::process::id()));
+    let synced = write_new(&staged, bytes).and_then(|file| file.sync_all());
+    synced.map_err(Error::local("write", &staged))?;
     Ok(staged)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    Ok(file)
 }
 
 pub(crate) fn sync_parent(path: &Path) -> Result<()> {
@@ -109,9 +112,27 @@ pub(crate) fn open_authentic(
 
 /// Writes `tag ‖ bytes`.
 pub(crate) fn write_authentic(path: &Path, key: &LocalStateKey, body: &[u8]) -> Result<()> {
+    write_private(path, &tagged(key, body))
+}
+
+/// The same for what costs only time if it is lost, so that nobody waits for a disk. After a crash, or if two wrote at once,
+/// it may be anything, and its tag says so.
+pub(crate) fn keep_authentic(path: &Path, key: &LocalStateKey, body: &[u8]) -> Result<()> {
+    make_folder(parent(path))?;
+    // One name for all: what a run that was killed left there is overwritten.
+    let staged = beside(path, ".new");
+    write_new(&staged, &tagged(key, body)).map_err(Error::local("write", &staged))?;
+    match fs::rename(&staged, path) {
+        // Another run has just kept its own.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        renamed => renamed.map_err(Error::local("replace", path)),
+    }
+}
+
+fn tagged(key: &LocalStateKey, body: &[u8]) -> Vec<u8> {
     let mut bytes = key.tag(body).to_vec();
     bytes.extend_from_slice(body);
-    write_private(path, &bytes)
+    bytes
 }
 
 #[cfg(test)]
