@@ -82,7 +82,7 @@ impl Scene {
             .join(repo.to_string())
             .join("device-key");
         let key_file = std::fs::read(path).expect("a device key");
-        let seed = IdentitySeed::from_file_bytes(*key_file.last_chunk().expect("a seed"));
+        let seed = IdentitySeed::from_file_bytes(key_file.last_chunk().expect("a seed"));
         let identity = Identity::from_seed(&seed);
         let grants = layout::grants(&identity.public().grant_name(&repo));
         let listed = runtime.block_on(list_all(storage.as_ref(), &grants));

@@ -105,12 +105,12 @@ impl<'i> Claims<'i> {
     }
 
     #[cfg(test)]
-    pub(super) fn in_memory(&self) -> usize {
+    fn in_memory(&self) -> usize {
         self.in_memory.load(Ordering::Relaxed)
     }
 
     #[cfg(test)]
-    pub(super) fn tables(&self) -> usize {
+    fn tables(&self) -> usize {
         self.written.read().unwrap().tables.len()
     }
 
@@ -171,5 +171,37 @@ impl Written {
         self.tables.drain(..merged);
         self.tables.push(table);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Bench, chunk, three};
+    use super::*;
+
+    #[test]
+    fn one_caller_hears_mine_also_when_claims_are_on_disk() {
+        let bench = Bench::new();
+        let index = bench.open(&three(&bench));
+        let claims = Claims::bounded(&index, 500);
+        let mine = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (claims, mine) = (&claims, &mine);
+                scope.spawn(move || {
+                    for number in 0..20_000u64 {
+                        // Each thread in an order of its own.
+                        let number = (number * [1, 3, 7, 9][thread]) % 20_000;
+                        if claims.claim(&chunk(number)) == Claim::Mine {
+                            mine.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(mine.into_inner(), 20_000);
+        assert!(claims.in_memory() < 600, "{}", claims.in_memory());
+        assert!(claims.tables() < 8);
+        assert!(bench.files("unnamed").is_empty());
     }
 }

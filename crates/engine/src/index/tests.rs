@@ -17,10 +17,10 @@ use crate::lock::lock;
 /// Segments in memory.
 #[derive(Default)]
 pub(super) struct Shelf {
-    segments: Mutex<BTreeMap<ObjectHash, Vec<IndexedPack>>>,
+    pub(super) segments: Mutex<BTreeMap<ObjectHash, Vec<IndexedPack>>>,
     reads: AtomicUsize,
     /// Deleted from the storage; a cache still gives them.
-    only_cached: Mutex<HashSet<ObjectHash>>,
+    pub(super) only_cached: Mutex<HashSet<ObjectHash>>,
 }
 
 impl Segments for Shelf {
@@ -141,11 +141,11 @@ impl Bench {
         Index::open(self.home(folder), shelf, named).expect("an index")
     }
 
-    fn reads(&self) -> usize {
+    pub(super) fn reads(&self) -> usize {
         self.shelf.reads.swap(0, Ordering::Relaxed)
     }
 
-    fn files(&self, of: &str) -> Vec<PathBuf> {
+    pub(super) fn files(&self, of: &str) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path()).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
         let is_wanted = |path: &PathBuf| name_of(path).starts_with(of);
@@ -291,7 +291,7 @@ proptest! {
 }
 
 /// A few segments, two of them for the same chunks.
-fn three(bench: &Bench) -> Vec<Named> {
+pub(super) fn three(bench: &Bench) -> Vec<Named> {
     let some = |from: u64| vec![(from..from + 150).collect::<Vec<_>>(), vec![from + 150]];
     vec![
         bench.put(1, vec![pack(1, &some(0)), pack(2, &some(200))]),
@@ -313,25 +313,6 @@ fn what_is_covered_is_not_read_again() {
     let index = bench.open(&named);
     assert_eq!(bench.reads(), 1);
     assert_eq!(see(&index, CHUNKS), model(&bench, &named, &|_| false));
-}
-
-#[test]
-fn condemned_segments_that_only_a_cache_has_are_gone_and_asked_for_once() {
-    let bench = Bench::new();
-    let mut named = three(&bench);
-    for condemned in named.iter_mut().take(2) {
-        condemned.trust = Trust::Condemned;
-        lock(&bench.shelf.only_cached).insert(condemned.segment);
-    }
-    for reads in [1, 0, 0] {
-        let index = bench.open(&named);
-        let leads: Vec<usize> = index.segments().iter().map(|it| it.packs.len()).collect();
-        assert_eq!(
-            (leads.len(), leads.iter().filter(|it| **it > 0).count()),
-            (3, 1)
-        );
-        assert_eq!(bench.reads(), reads);
-    }
 }
 
 #[test]
@@ -470,46 +451,6 @@ fn an_older_index_goes_on_while_a_newer_one_makes_new_files() {
 }
 
 #[test]
-fn a_segment_lost_while_an_index_is_mended_is_damage_of_its_chunks_only() {
-    let bench = Bench::new();
-    let named = three(&bench);
-    let index = bench.open(&named);
-    lock(&bench.shelf.segments).remove(&named[1].segment);
-    for path in bench.files("") {
-        let file = fs::File::options().write(true).open(path).unwrap();
-        file.set_len(0).unwrap();
-    }
-    assert_eq!(see(&index, CHUNKS), model(&bench, &named, &|_| false));
-    assert!(index.places(&chunk(240), ChunkType::Content).unwrap().len() == 1);
-}
-
-#[test]
-fn one_caller_hears_mine_also_when_claims_are_on_disk() {
-    let bench = Bench::new();
-    let index = bench.open(&three(&bench));
-    let claims = Claims::bounded(&index, 500);
-    let mine = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for thread in 0..4 {
-            let (claims, mine) = (&claims, &mine);
-            scope.spawn(move || {
-                for number in 0..20_000u64 {
-                    // Each thread in an order of its own.
-                    let number = (number * [1, 3, 7, 9][thread]) % 20_000;
-                    if claims.claim(&chunk(number)) == Claim::Mine {
-                        mine.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            });
-        }
-    });
-    assert_eq!(mine.into_inner(), 20_000);
-    assert!(claims.in_memory() < 600, "{}", claims.in_memory());
-    assert!(claims.tables() < 8);
-    assert!(bench.files("unnamed").is_empty());
-}
-
-#[test]
 fn a_machine_without_a_cache_folder_has_the_same_index() {
     let bench = Bench::new();
     let named = three(&bench);
@@ -522,4 +463,18 @@ fn a_machine_without_a_cache_folder_has_the_same_index() {
     let claims = Claims::bounded(&index, 10);
     let mine = (0..100).filter(|number| claims.claim(&chunk(*number)) == Claim::Mine);
     assert_eq!(mine.count(), 100);
+}
+
+#[test]
+fn a_segment_lost_while_an_index_is_mended_is_damage_of_its_chunks_only() {
+    let bench = Bench::new();
+    let named = three(&bench);
+    let index = bench.open(&named);
+    lock(&bench.shelf.segments).remove(&named[1].segment);
+    for path in bench.files("") {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_len(0).unwrap();
+    }
+    assert_eq!(see(&index, CHUNKS), model(&bench, &named, &|_| false));
+    assert!(index.places(&chunk(240), ChunkType::Content).unwrap().len() == 1);
 }

@@ -322,3 +322,29 @@ fn out_of_room() -> crate::error::Error {
         what: "the local index, in memory as well, so the memory of this machine".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Bench, three};
+    use super::*;
+    use crate::lock::lock as hold;
+
+    #[test]
+    fn condemned_segments_that_only_a_cache_has_are_gone_and_asked_for_once() {
+        let bench = Bench::new();
+        let mut named = three(&bench);
+        for condemned in named.iter_mut().take(2) {
+            condemned.trust = Trust::Condemned;
+            hold(&bench.shelf.only_cached).insert(condemned.segment);
+        }
+        for reads in [1, 0, 0] {
+            let index = bench.open(&named);
+            let leads: Vec<usize> = index.segments().iter().map(|it| it.packs.len()).collect();
+            assert_eq!(
+                (leads.len(), leads.iter().filter(|it| **it > 0).count()),
+                (3, 1)
+            );
+            assert_eq!(bench.reads(), reads);
+        }
+    }
+}
