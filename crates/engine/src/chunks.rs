@@ -60,6 +60,8 @@ struct Later {
 
 /// Answers without news after which nobody is asked any more: then it is damage that is met, and there may be much of it.
 const IN_VAIN: u32 = 16;
+/// How often a chunk may be moved once more while it is being looked for.
+const MOVED_MEANWHILE: u32 = 4;
 
 impl Chunks {
     pub(crate) fn new(io: Io, keys: Arc<Keyring>, index: Arc<Index>, memory: Memory) -> Self {
@@ -99,9 +101,17 @@ impl Chunks {
     pub(crate) fn read(&self, id: &ChunkId, kind: ChunkType) -> Result<(Arc<Frame>, usize)> {
         let mut read = self.read_here(id, kind);
         let mut tried = None;
-        while read.as_ref().is_err_and(is_damage)
-            && let Some(later) = self.later_than(tried.as_ref())?
-        {
+        for _ in 0..MOVED_MEANWHILE {
+            if !read.as_ref().is_err_and(is_damage) {
+                break;
+            }
+            let Some(later) = self.later_than(tried.as_ref())? else {
+                break;
+            };
+            // What nobody names any more was not moved: no snapshot that stands needs it.
+            if later.index.find(id, kind)?.is_none() {
+                break;
+            }
             read = later.read_here(id, kind);
             tried = Some(later);
         }
@@ -115,8 +125,15 @@ impl Chunks {
         is_bad: &dyn Fn(&PackName) -> bool,
     ) -> Result<bool> {
         let mut tried = None;
-        while let Some(later) = self.later_than(tried.as_ref())? {
-            for place in later.index.places(id, kind)? {
+        for _ in 0..MOVED_MEANWHILE {
+            let Some(later) = self.later_than(tried.as_ref())? else {
+                break;
+            };
+            let places = later.index.places(id, kind)?;
+            if places.is_empty() {
+                break;
+            }
+            for place in places {
                 let pack = later.index.pack(place.pack)?;
                 if is_bad(&pack.name) {
                     continue;
