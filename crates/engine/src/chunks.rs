@@ -99,23 +99,18 @@ impl Chunks {
 
     /// The plaintext of a chunk, by its place in a decoded frame.
     pub(crate) fn read(&self, id: &ChunkId, kind: ChunkType) -> Result<(Arc<Frame>, usize)> {
-        let mut read = self.read_here(id, kind);
-        let mut tried = None;
-        for _ in 0..MOVED_MEANWHILE {
-            if !read.as_ref().is_err_and(is_damage) {
-                break;
+        let mut failure = match self.read_here(id, kind) {
+            Err(error) if is_damage(&error) => error,
+            read => return read,
+        };
+        let read = self.later((id, kind), |later| match later.read_here(id, kind) {
+            Err(error) if is_damage(&error) => {
+                failure = error;
+                Ok(None)
             }
-            let Some(later) = self.later_than(tried.as_ref())? else {
-                break;
-            };
-            // What nobody names any more was not moved: no snapshot that stands needs it.
-            if later.index.find(id, kind)?.is_none() {
-                break;
-            }
-            read = later.read_here(id, kind);
-            tried = Some(later);
-        }
-        read
+            read => read.map(Some),
+        })?;
+        read.ok_or(failure)
     }
 
     /// Whether a chunk that is not here any more is somewhere else by now, in a pack that is not bad.
@@ -124,28 +119,43 @@ impl Chunks {
         (id, kind): (&ChunkId, ChunkType),
         is_bad: &dyn Fn(&PackName) -> bool,
     ) -> Result<bool> {
-        let mut tried = None;
-        for _ in 0..MOVED_MEANWHILE {
-            let Some(later) = self.later_than(tried.as_ref())? else {
-                break;
-            };
-            let places = later.index.places(id, kind)?;
-            if places.is_empty() {
-                break;
-            }
-            for place in places {
+        let moved = self.later((id, kind), |later| {
+            for place in later.index.places(id, kind)? {
                 let pack = later.index.pack(place.pack)?;
                 if is_bad(&pack.name) {
                     continue;
                 }
                 match later.opener(&pack) {
                     Err(error) if is_damage(&error) => {}
-                    opener => return opener.map(|_| true),
+                    opener => return opener.map(|_| Some(())),
                 }
+            }
+            Ok(None)
+        })?;
+        Ok(moved.is_some())
+    }
+
+    /// The first answer of the chunks as they are later, for one that is not here any more.
+    fn later<T>(
+        &self,
+        (id, kind): (&ChunkId, ChunkType),
+        mut look: impl FnMut(&Self) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        let mut tried = None;
+        for _ in 0..MOVED_MEANWHILE {
+            let Some(later) = self.later_than(tried.as_ref())? else {
+                break;
+            };
+            // What nobody names any more was not moved: no snapshot that stands needs it.
+            if later.index.find(id, kind)?.is_none() {
+                break;
+            }
+            if let Some(found) = look(&later)? {
+                return Ok(Some(found));
             }
             tried = Some(later);
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// The chunks as they were when that was asked last; as they are now, if those were tried.
