@@ -3,7 +3,8 @@
 
 use std::fmt::Debug;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -90,5 +91,52 @@ impl<B: Before> Storage for Hooked<B> {
 
     fn location(&self) -> &Location {
         self.0.inner().location()
+    }
+}
+
+/// What another machine does just before the `at`th entry that this run puts into its log.
+pub(crate) struct Step {
+    pub(crate) at: u32,
+    pub(crate) act: Act,
+}
+
+pub(crate) type Act = Box<dyn FnMut(&Arc<dyn Storage>) + Send>;
+
+/// A storage on which others act at chosen moments of a run.
+pub(crate) struct Stage {
+    pub(crate) inner: Arc<dyn Storage>,
+    /// Where that log lies.
+    pub(crate) prefix: String,
+    pub(crate) put: AtomicU64,
+    pub(crate) steps: Mutex<Vec<Step>>,
+}
+
+impl Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Before for Stage {
+    fn inner(&self) -> &Arc<dyn Storage> {
+        &self.inner
+    }
+
+    fn create(&self, name: &ObjectName) {
+        if !name.as_str().starts_with(&self.prefix) {
+            return;
+        }
+        let nth = self.put.fetch_add(1, Ordering::SeqCst);
+        for step in self
+            .steps
+            .lock()
+            .unwrap()
+            .iter_mut()
+            .filter(|step| u64::from(step.at) == nth)
+        {
+            (step.act)(&self.inner);
+        }
     }
 }

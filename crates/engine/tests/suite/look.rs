@@ -14,53 +14,7 @@ use ownkey_testkit::{Dump, Recording};
 use crate::attacks::cbor::Cbor;
 use crate::attacks::forger::{Forger, Said, names_under, ready};
 use crate::attacks::scene::{Scene, write};
-use crate::hook::{Before, Hooked};
-
-/// What another machine does just before the `at`th entry that this run puts into its log.
-struct Step {
-    at: u32,
-    act: Act,
-}
-
-type Act = Box<dyn FnMut(&Arc<dyn Storage>) + Send>;
-
-/// A storage on which others act at chosen moments of a run.
-struct Stage {
-    inner: Arc<dyn Storage>,
-    prefix: String,
-    put: AtomicU64,
-    steps: Mutex<Vec<Step>>,
-}
-
-impl std::fmt::Debug for Stage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stage")
-            .field("prefix", &self.prefix)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Before for Stage {
-    fn inner(&self) -> &Arc<dyn Storage> {
-        &self.inner
-    }
-
-    fn create(&self, name: &ObjectName) {
-        if !name.as_str().starts_with(&self.prefix) {
-            return;
-        }
-        let nth = self.put.fetch_add(1, Ordering::SeqCst);
-        for step in self
-            .steps
-            .lock()
-            .unwrap()
-            .iter_mut()
-            .filter(|step| u64::from(step.at) == nth)
-        {
-            (step.act)(&self.inner);
-        }
-    }
-}
+use crate::hook::{Hooked, Stage, Step};
 
 /// A tree that was backed up, and a storage on which a second identity acts.
 struct Play {

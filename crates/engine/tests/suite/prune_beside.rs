@@ -1,6 +1,6 @@
 //! Prune beside prune: one machine sleeps between two of its entries, and another one does all it can meanwhile.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
@@ -9,41 +9,12 @@ use ownkey_engine::check::{self, ReadData};
 use ownkey_engine::format::layout::Object;
 use ownkey_engine::monitor::Silent;
 use ownkey_engine::prune;
-use ownkey_storage::{ObjectName, Storage};
+use ownkey_storage::Storage;
 
 use crate::attacks::forger::Forger;
-use crate::hook::{Before, Hooked};
+use crate::hook::{Hooked, Stage, Step};
 use crate::prune::{House, THOROUGH, half_dead};
 use crate::world::World;
-
-/// Another machine's prune, just before this one puts its `at`th entry.
-struct Meanwhile {
-    inner: Arc<dyn Storage>,
-    log: String,
-    left: AtomicU64,
-    act: Mutex<Option<Box<dyn FnOnce() + Send>>>,
-}
-
-impl std::fmt::Debug for Meanwhile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Meanwhile")
-            .field("log", &self.log)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Before for Meanwhile {
-    fn inner(&self) -> &Arc<dyn Storage> {
-        &self.inner
-    }
-
-    fn create(&self, name: &ObjectName) {
-        if name.as_str().starts_with(&self.log) && self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
-            let act = self.act.lock().unwrap().take();
-            act.unwrap()();
-        }
-    }
-}
 
 /// A house, and another machine that may prune it.
 struct Neighbours {
@@ -73,17 +44,21 @@ impl Neighbours {
 
     /// The other machine prunes; just before it puts its `at`th entry it sleeps until `meanwhile` is done. Whether it came that
     /// far.
-    fn prune_sleeping(&self, at: u64, meanwhile: impl FnOnce()) -> bool {
+    fn prune_sleeping(&self, at: u32, meanwhile: impl FnOnce()) -> bool {
         let (tell, told) = channel();
         let (wake, awake) = channel::<()>();
-        let stage = Meanwhile {
+        let sleep = move |_: &Arc<dyn Storage>| {
+            tell.send(()).unwrap();
+            awake.recv().unwrap();
+        };
+        let stage = Stage {
             inner: Arc::clone(&self.house.storage),
-            log: self.log.clone(),
-            left: AtomicU64::new(at),
-            act: Mutex::new(Some(Box::new(move || {
-                tell.send(()).unwrap();
-                awake.recv().unwrap();
-            }))),
+            prefix: self.log.clone(),
+            put: AtomicU64::new(0),
+            steps: Mutex::new(vec![Step {
+                at,
+                act: Box::new(sleep),
+            }]),
         };
         let hooked: Arc<dyn Storage> = Arc::new(Hooked(stage));
         std::thread::scope(|scope| {
