@@ -95,11 +95,14 @@ impl Prune<'_> {
     }
 
     fn delete(&mut self, go: &Listed) -> Result<()> {
-        // Segments first: whoever reads one must find what it leads to.
-        let segments = go.segments.iter().map(layout::segment);
-        let names: Vec<ObjectName> = segments.chain(go.packs.iter().map(layout::pack)).collect();
+        let segments: Vec<ObjectName> = go.segments.iter().map(layout::segment).collect();
+        let packs: Vec<ObjectName> = go.packs.iter().map(layout::pack).collect();
         let mut failed = None;
-        for names in names.chunks(DELETED_AT_ONCE) {
+        // Segments first, and what is in one request goes in any order: whoever reads one must find what it leads to.
+        let requests = segments
+            .chunks(DELETED_AT_ONCE)
+            .chain(packs.chunks(DELETED_AT_ONCE));
+        for names in requests {
             for (name, outcome) in self.session.repository().io.delete(names) {
                 match outcome {
                     DeleteOutcome::Done => self.report.deleted.add(self.shelf.remove(&name)),

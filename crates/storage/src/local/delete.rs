@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::thread;
 
 use rustix::fs::{AtFlags, FileType, statat, unlinkat};
 use rustix::io::Errno;
@@ -13,39 +14,59 @@ use super::fault::Fault;
 use super::root::Root;
 use crate::name::{ObjectName, Prefix};
 
+/// Folders in which something is removed at a time: removing a large file takes the kernel milliseconds of one core.
+const AT_A_TIME: usize = 4;
+
 /// Deletes objects; the results stand in the order of the names.
 pub(super) fn batch(root: &Root, names: &[ObjectName]) -> Vec<Result<(), Fault>> {
-    let mut folders: BTreeMap<Prefix, Result<OwnedFd, Fault>> = BTreeMap::new();
-    let removed: Vec<Result<(), Fault>> = names
-        .iter()
-        .map(|name| {
-            let folder = folders
-                .entry(name.folder())
-                .or_insert_with(|| root.open_folder(name));
-            match folder {
-                Ok(folder) => remove(folder, name.last_segment()),
-                Err(fault) => Err(*fault),
+    let mut folders: BTreeMap<Prefix, Vec<usize>> = BTreeMap::new();
+    for (nth, name) in names.iter().enumerate() {
+        folders.entry(name.folder()).or_default().push(nth);
+    }
+    let folders: Vec<Vec<usize>> = folders.into_values().collect();
+    let share = folders.len().div_ceil(AT_A_TIME).max(1);
+    let mut results = vec![Err(Fault::Stopped); names.len()];
+    thread::scope(|scope| {
+        let remove_from = |folders: &[Vec<usize>]| {
+            let removed = folders.iter().flat_map(|folder| {
+                let here: Vec<&ObjectName> =
+                    folder.iter().filter_map(|nth| names.get(*nth)).collect();
+                folder.iter().copied().zip(within_a_folder(root, &here))
+            });
+            removed.collect::<Vec<_>>()
+        };
+        let shares = folders.chunks(share);
+        let workers: Vec<_> = shares
+            .map(|share| scope.spawn(move || remove_from(share)))
+            .collect();
+        for (nth, removed) in workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_default())
+        {
+            if let Some(result) = results.get_mut(nth) {
+                *result = removed;
             }
-        })
-        .collect();
-    let flushed: BTreeMap<Prefix, Result<(), Fault>> = folders
-        .into_iter()
-        .map(|(prefix, folder)| {
-            let flushed = folder.and_then(|folder| root.flush_folder(folder.as_fd()));
-            (prefix, flushed)
-        })
-        .collect();
-    names
+        }
+    });
+    results
+}
+
+/// Deletes objects of one folder, in order.
+fn within_a_folder(root: &Root, names: &[&ObjectName]) -> Vec<Result<(), Fault>> {
+    let Some(first) = names.first() else {
+        return Vec::new();
+    };
+    let folder = match root.open_folder(first) {
+        Ok(folder) => folder,
+        Err(Fault::Absent) => return vec![Ok(()); names.len()],
+        Err(fault) => return vec![Err(fault); names.len()],
+    };
+    let removed = names
         .iter()
-        .zip(removed)
-        .map(|(name, removed)| {
-            let flushed = flushed.get(&name.folder()).copied().unwrap_or(Ok(()));
-            match removed.and(flushed) {
-                Err(Fault::Absent) => Ok(()),
-                outcome => outcome,
-            }
-        })
-        .collect()
+        .map(|name| remove(&folder, name.last_segment()));
+    let removed: Vec<Result<(), Fault>> = removed.collect();
+    let flushed = root.flush_folder(folder.as_fd());
+    removed.into_iter().map(|it| it.and(flushed)).collect()
 }
 
 /// Removes a regular file; what is none was never an object, so the object is absent.
