@@ -67,8 +67,9 @@ impl Opened {
         &self.0
     }
 
-    /// For what this crate opens for itself: keys.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
+    /// The plaintext, owned.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
@@ -89,7 +90,7 @@ impl Opened {
     ///
     /// # Errors
     /// Those of `compute`.
-    pub fn derive<E>(self, compute: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>) -> Result<Self, E> {
+    pub fn derive<E>(&self, compute: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>) -> Result<Self, E> {
         compute(&self.0).map(Self)
     }
 
@@ -114,12 +115,8 @@ impl Opened {
             .iter()
             .map(|&length| usize::try_from(length).map_err(|_| OpenError::Malformed))
             .map(|length| {
-                Ok(Self(
-                    reader
-                        .take(length?)
-                        .map_err(|_| OpenError::Malformed)?
-                        .to_vec(),
-                ))
+                let part = reader.take(length?).map_err(|_| OpenError::Malformed)?;
+                Ok(Self(part.to_vec()))
             })
             .collect()
     }

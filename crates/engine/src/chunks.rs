@@ -22,13 +22,10 @@ use crate::io::Io;
 use crate::keyring::Keyring;
 use crate::lock::lock;
 use crate::memory::Memory;
-use crate::unpack;
+use crate::ranges::{Part, aligned};
 pub(crate) use crate::unpack::Frame;
-use crate::unpack::PackInHand;
+use crate::unpack::{self, OpenFrame, PackInHand};
 
-/// Range reads are aligned outward to this, so that the storage does not learn where frames lie
-/// (docs/format.md §9).
-const ALIGNMENT: u64 = 256 << 10;
 /// Packs whose keys are kept; making one again is a range read.
 const OPENERS_KEPT: usize = 16 << 10;
 
@@ -222,9 +219,11 @@ impl Chunks {
     }
 
     fn fetched(&self, pack: &PackEntry, number: u32, entry: &FrameEntry) -> Result<Frame> {
-        let stored = self.range(pack, entry.range())?;
+        let range = entry.range();
+        let part = self.part(pack, &range)?;
+        let stored = part.slice(&range).ok_or_else(|| damaged(pack))?;
         let opener = self.opener(pack)?;
-        self.decode(pack, &opener, number, entry, &stored)
+        self.decode(pack, &opener, number, entry, stored)
     }
 
     /// A frame out of a pack that its parity can heal; else why it cannot be read.
@@ -296,8 +295,8 @@ impl Chunks {
         Ok(())
     }
 
-    /// A range of a pack, aligned outward; with where it really starts.
-    pub(crate) fn aligned(&self, pack: &PackEntry, range: &Range<u64>) -> Result<(u64, Bytes)> {
+    /// A range of a pack, and what lies around it.
+    pub(crate) fn part(&self, pack: &PackEntry, range: &Range<u64>) -> Result<Part> {
         let aligned = aligned(range, pack.length);
         let read = self
             .io
@@ -311,20 +310,17 @@ impl Chunks {
         if aligned.start == 0 {
             self.learn(pack, &bytes)?;
         }
-        Ok((aligned.start, bytes))
+        Ok(Part::new(aligned.start, bytes))
     }
 
-    /// The bytes that one frame compresses to, and its chunks, each compared with its id.
-    pub(crate) fn reopen(
+    /// One frame that the caller fetched, tag included, for who wants some of its chunks or all of it.
+    pub(crate) fn open_fetched<'e>(
         &self,
-        (pack, number, entry): (&PackEntry, u32, &FrameEntry),
+        (pack, frame): (&PackEntry, (u32, &'e FrameEntry)),
         stored: &[u8],
-    ) -> Result<(Vec<u8>, Frame)> {
-        let opened = self.opener(pack)?.open_frame(number, stored);
-        let opened = opened.map_err(|_| damaged(pack))?;
-        let packed = opened.as_bytes().to_vec();
-        let chunks = unpack::chunks(&self.keys.names, opened, entry);
-        Ok((packed, chunks.ok_or_else(|| damaged(pack))?))
+    ) -> Result<OpenFrame<'e>> {
+        let opener = self.opener(pack)?;
+        OpenFrame::new(&opener, frame, stored).ok_or_else(|| damaged(pack))
     }
 
     fn decode(
@@ -344,8 +340,9 @@ impl Chunks {
             return Ok(Arc::clone(opener));
         }
         let range = 0..(MAX_HEADER_LEN as u64).min(pack.length);
-        let (_, start) = self.aligned(pack, &range)?;
-        let opener = Arc::new(self.open(pack, &start)?);
+        let start = self.part(pack, &range)?;
+        let start = start.slice(&range).ok_or_else(|| damaged(pack))?;
+        let opener = Arc::new(self.open(pack, start)?);
         self.keep(pack.number, Arc::clone(&opener));
         Ok(opener)
     }
@@ -359,24 +356,6 @@ impl Chunks {
         };
         unpack::opener(&self.keys, pack.name.kind, start)?.ok_or_else(|| damaged(pack))
     }
-
-    /// A range of a pack, read in aligned steps.
-    fn range(&self, pack: &PackEntry, range: Range<u64>) -> Result<Bytes> {
-        let (begin, bytes) = self.aligned(pack, &range)?;
-        let start = usize::try_from(range.start - begin).map_err(|_| damaged(pack))?;
-        let length =
-            usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| damaged(pack))?;
-        let end = start
-            .checked_add(length)
-            .filter(|end| *end <= bytes.len())
-            .ok_or_else(|| damaged(pack))?;
-        Ok(bytes.slice(start..end))
-    }
-}
-
-/// `range`, widened so that the storage does not learn where frames lie.
-pub(crate) fn aligned(range: &Range<u64>, length: u64) -> Range<u64> {
-    range.start / ALIGNMENT * ALIGNMENT..range.end.next_multiple_of(ALIGNMENT).min(length)
 }
 
 /// Whether another copy of the chunk, or an older snapshot, may still be read.

@@ -143,10 +143,20 @@ pub(crate) fn decompress(
     codec: Codec,
     plain_len: usize,
 ) -> Result<Opened, DecompressError> {
+    let inflated = inflated(&stored, codec, plain_len)?;
+    Ok(inflated.unwrap_or(stored))
+}
+
+/// The same, beside what was stored; `None` if that is the plaintext.
+pub(crate) fn inflated(
+    stored: &Opened,
+    codec: Codec,
+    plain_len: usize,
+) -> Result<Option<Opened>, DecompressError> {
     match codec {
-        Codec::Stored if stored.as_bytes().len() == plain_len => Ok(stored),
+        Codec::Stored if stored.len() == plain_len => Ok(None),
         Codec::Stored => Err(DecompressError),
-        Codec::Zstd => stored.derive(|bytes| inflate(bytes, plain_len)),
+        Codec::Zstd => stored.derive(|bytes| inflate(bytes, plain_len)).map(Some),
     }
 }
 

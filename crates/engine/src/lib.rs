@@ -40,6 +40,7 @@ mod parity;
 mod problem;
 pub mod provider_view;
 pub mod prune;
+mod ranges;
 pub mod repair;
 pub mod repository;
 pub mod restore;

@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use ownkey_crypto::{
-    Directory, FrameEntry, NameKeys, Opened, PackKind, PackOpener, object_hash, peek_epoch,
+    ChunkId, Directory, FrameEntry, NameKeys, Opened, PackKind, PackOpener, object_hash, peek_epoch,
 };
 
-use crate::compress::decompress;
+use crate::compress::{decompress, inflated};
 use crate::error::{Error, Result};
 use crate::format::entry::PackName;
 use crate::keyring::Keyring;
@@ -41,11 +41,7 @@ pub(crate) fn frame(
     (number, entry): (u32, &FrameEntry),
     stored: &[u8],
 ) -> Option<Frame> {
-    chunks(names, opener.open_frame(number, stored).ok()?, entry)
-}
-
-/// The chunks of a frame that is open, and perhaps compressed.
-pub(crate) fn chunks(names: &NameKeys, opened: Opened, entry: &FrameEntry) -> Option<Frame> {
+    let opened = opener.open_frame(number, stored).ok()?;
     let plain = decompress(opened, entry.codec, entry.plain_len as usize).ok()?;
     let lengths: Vec<u32> = entry.chunks.iter().map(|(_, length)| *length).collect();
     let chunks = plain.split(&lengths).ok()?;
@@ -54,6 +50,55 @@ pub(crate) fn chunks(names: &NameKeys, opened: Opened, entry: &FrameEntry) -> Op
         verified.ok()?;
     }
     Some(chunks)
+}
+
+/// A frame for who wants some of its chunks, or all of it as it is.
+pub(crate) struct OpenFrame<'e> {
+    entry: &'e FrameEntry,
+    packed: Opened,
+    /// What that unpacks to, if it is compressed.
+    inflated: Option<Opened>,
+}
+
+impl<'e> OpenFrame<'e> {
+    /// From stored bytes, tag included; `None` if they are damaged.
+    pub(crate) fn new(
+        opener: &PackOpener,
+        (number, entry): (u32, &'e FrameEntry),
+        stored: &[u8],
+    ) -> Option<Self> {
+        let packed = opener.open_frame(number, stored).ok()?;
+        let inflated = inflated(&packed, entry.codec, entry.plain_len as usize).ok()?;
+        Some(Self {
+            entry,
+            packed,
+            inflated,
+        })
+    }
+
+    /// The chunks that are wanted, by their places in the frame; `None` if any of them is not what its id says.
+    pub(crate) fn chunks(
+        &self,
+        names: &NameKeys,
+        is_wanted: impl Fn(&ChunkId) -> bool,
+    ) -> Option<Vec<(&'e ChunkId, &[u8])>> {
+        let mut rest = self.inflated.as_ref().unwrap_or(&self.packed).as_bytes();
+        let mut wanted = Vec::new();
+        for (id, length) in &self.entry.chunks {
+            let (chunk, later) = rest.split_at_checked(*length as usize)?;
+            rest = later;
+            if is_wanted(id) {
+                names.verify_chunk(self.entry.chunk_type, id, chunk).ok()?;
+                wanted.push((id, chunk));
+            }
+        }
+        rest.is_empty().then_some(wanted)
+    }
+
+    /// As it was before it was sealed.
+    pub(crate) fn into_packed(self) -> Vec<u8> {
+        self.packed.into_bytes()
+    }
 }
 
 /// A whole pack in memory, perhaps a damaged one.
@@ -93,10 +138,11 @@ impl<'k> PackInHand<'k> {
     }
 
     /// A frame as it was before it was sealed, if every chunk in it is what its id says.
-    pub(crate) fn frame(&self, number: u32, entry: &FrameEntry) -> Option<Opened> {
-        self.chunks((number, entry))?;
+    pub(crate) fn frame(&self, number: u32, entry: &FrameEntry) -> Option<Vec<u8>> {
         let stored = self.slice(entry.range())?;
-        self.opener.open_frame(number, stored).ok()
+        let frame = OpenFrame::new(&self.opener, (number, entry), stored)?;
+        frame.chunks(&self.keys.names, |_| true)?;
+        Some(frame.into_packed())
     }
 
     /// Its directory, if the pack has the bytes it is named after and every frame is good.

@@ -4,11 +4,12 @@
 //! its compressed bytes; of others, what is needed is put together with what else is needed, and compressed anew.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::thread;
 
 use crossbeam_channel::{Receiver, bounded};
-use ownkey_crypto::FrameEntry;
+use ownkey_crypto::{ChunkId, FrameEntry};
 
 use super::needs::Needs;
 use crate::backup::framer::{Chunk, Framer, Store};
@@ -19,6 +20,8 @@ use crate::index::{Claim, PackEntry};
 use crate::lock::lock;
 use crate::monitor::Monitor;
 use crate::packer::Frame;
+use crate::ranges::runs;
+use crate::unpack::OpenFrame;
 
 /// Plaintext from which a frame is worth keeping as it is.
 const LARGE: u32 = 256 << 10;
@@ -93,17 +96,23 @@ impl Mover<'_> {
         Ok(())
     }
 
+    /// Only what is needed is read: whatever else is damaged goes with the rest.
     fn pack(&self, pack: &PackEntry, store: &Store<'_>, framer: &mut Framer<'_>) -> Result<()> {
-        let whole = self.chunks.whole(pack)?;
-        self.chunks.learn(pack, &whole)?;
         let filed = self.chunks.index().filed(pack.number)?;
-        for (number, frame) in (0..).zip(filed.directory.frames()) {
-            if frame.chunks.iter().any(|(id, _)| self.needs.may_need(id)) {
-                let range = frame.range();
-                // Positions in bytes that are in memory.
-                let stored = whole.get(range.start as usize..range.end as usize);
-                let stored = stored.ok_or_else(|| damaged(pack))?;
-                self.frame((pack, number, frame), stored, (store, framer))?;
+        let is_needed =
+            |(_, entry): &(u32, &FrameEntry)| entry.chunks.iter().any(|(id, _)| self.may_need(id));
+        let mut needed: Vec<(Range<u64>, (u32, &FrameEntry))> = (0..)
+            .zip(filed.directory.frames())
+            .filter(is_needed)
+            .map(|(number, entry)| (entry.range(), (number, entry)))
+            .collect();
+        needed.sort_unstable_by_key(|(range, _)| range.start);
+        for (run, frames) in runs(&needed, pack.length) {
+            let part = self.chunks.part(pack, &run)?;
+            for (range, frame) in frames {
+                let stored = part.slice(range).ok_or_else(|| damaged(pack))?;
+                let opened = self.chunks.open_fetched((pack, *frame), stored)?;
+                self.frame((pack, frame.1), opened, (store, framer))?;
             }
         }
         Ok(())
@@ -111,30 +120,33 @@ impl Mover<'_> {
 
     fn frame(
         &self,
-        (pack, number, entry): (&PackEntry, u32, &FrameEntry),
-        stored: &[u8],
+        (pack, entry): (&PackEntry, &FrameEntry),
+        opened: OpenFrame<'_>,
         (store, framer): (&Store<'_>, &mut Framer<'_>),
     ) -> Result<()> {
-        let (packed, chunks) = self.chunks.reopen((pack, number, entry), stored)?;
-        let mine = entry.chunks.iter().map(|(id, _)| {
-            let mine = self.needs.may_need(id) && store.claim(id)? == Claim::Mine;
-            Ok(mine)
-        });
-        let mine = mine.collect::<Result<Vec<bool>>>()?;
-        if mine.iter().all(|mine| *mine) && entry.plain_len >= LARGE {
+        let needed = opened.chunks(&store.keys.names, |id| self.may_need(id));
+        let mut mine = Vec::new();
+        for (id, chunk) in needed.ok_or_else(|| damaged(pack))? {
+            if store.claim(id)? == Claim::Mine {
+                mine.push((id, chunk));
+            }
+        }
+        if mine.len() == entry.chunks.len() && entry.plain_len >= LARGE {
             return store.add(Frame {
                 chunk_type: entry.chunk_type,
                 codec: entry.codec,
                 plain_len: entry.plain_len,
                 chunks: entry.chunks.clone(),
-                stored: framer.buffers().copy(&packed),
+                stored: framer.buffers().lend(opened.into_packed()),
             });
         }
-        for (((id, _), chunk), mine) in entry.chunks.iter().zip(&chunks).zip(mine) {
-            if mine {
-                framer.take(entry.chunk_type, *id, Chunk::Within(chunk.as_bytes()))?;
-            }
+        for (id, chunk) in mine {
+            framer.take(entry.chunk_type, *id, Chunk::Within(chunk))?;
         }
         Ok(())
+    }
+
+    fn may_need(&self, id: &ChunkId) -> bool {
+        self.needs.may_need(id)
     }
 }

@@ -53,7 +53,7 @@ impl<'m> Salvage<'m> {
             if missing.is_empty() {
                 continue;
             }
-            let Some(stored) = pack.and_then(|pack| pack.frame(number, entry)) else {
+            let Some(packed) = pack.and_then(|pack| pack.frame(number, entry)) else {
                 self.lost.extend(missing);
                 continue;
             };
@@ -62,7 +62,7 @@ impl<'m> Salvage<'m> {
                 codec: entry.codec,
                 plain_len: entry.plain_len,
                 chunks: entry.chunks.clone(),
-                stored: self.packer.buffers().copy(stored.as_bytes()),
+                stored: self.packer.buffers().lend(packed),
             };
             self.packer.add(kind, frame)?;
             self.again.extend(missing);

@@ -8,7 +8,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 
-use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::Restorer;
@@ -16,17 +15,16 @@ use super::budget::{Budget, Share};
 use super::plan::{Plan, Want};
 use super::window::Job;
 use super::writer::Nearby;
-use crate::chunks::{aligned, is_damage};
+use crate::chunks::is_damage;
 use crate::error::{Error, Result};
 use crate::index::PackEntry;
 use crate::monitor::{Figure, Stage, timed};
+use crate::ranges::{Part, aligned, runs};
 
 /// Packs fetched at once: enough to hide a round trip behind the one before.
 const FETCHERS: usize = 4;
 /// A pack is fetched whole if more than this part of it is wanted, as one in so many.
 const WHOLE_FROM: u64 = 4;
-/// Ranges that touch are fetched together up to this many bytes.
-const RUN: u64 = 8 << 20;
 /// Frames are handed over together up to this many stored bytes.
 const HANDFUL: u64 = 1 << 20;
 
@@ -43,8 +41,7 @@ type Placed<'w> = (Range<u64>, &'w [Want]);
 
 /// A part of a pack.
 struct Read<'b> {
-    start: u64,
-    bytes: Bytes,
+    part: Part,
     _share: Share<'b>,
 }
 
@@ -139,15 +136,12 @@ impl<'r> Run<'r, '_> {
         {
             return hand_over(&Some(read), &wanted.frames, to_write);
         }
-        let mut rest = wanted.frames.as_slice();
-        while let Some((range, count)) = next_run(rest, length) {
-            let (now, later) = rest.split_at(count);
-            rest = later;
+        for (range, frames) in runs(&wanted.frames, length) {
             let read = self.read(wanted, &range);
             if self.restorer.is_stopped() {
                 return;
             }
-            hand_over(&read, now, to_write);
+            hand_over(&read, frames, to_write);
         }
     }
 
@@ -163,14 +157,13 @@ impl<'r> Run<'r, '_> {
         let monitor = self.restorer.monitor;
         // No request is for more than a pack.
         let fetched = timed(monitor, Stage::Fetch, length(&whole) as usize, || {
-            self.restorer.browser.chunks.aligned(pack, range)
+            self.restorer.browser.chunks.part(pack, range)
         });
         match fetched {
-            Ok((start, bytes)) => {
-                monitor.count(Figure::BytesFetched, bytes.len() as u64);
+            Ok(part) => {
+                monitor.count(Figure::BytesFetched, part.len() as u64);
                 Some(Arc::new(Read {
-                    start,
-                    bytes,
+                    part,
                     _share: share,
                 }))
             }
@@ -181,22 +174,6 @@ impl<'r> Run<'r, '_> {
             }
         }
     }
-}
-
-/// The range of the next frames that are fetched together, and how many they are.
-fn next_run(frames: &[Placed<'_>], pack: u64) -> Option<(Range<u64>, usize)> {
-    let ((first, _), others) = frames.split_first()?;
-    let mut run = first.clone();
-    let mut count = 1;
-    for (next, _) in others {
-        let touches = aligned(next, pack).start <= aligned(&run, pack).end;
-        if !touches || next.end - run.start > RUN {
-            break;
-        }
-        run.end = run.end.max(next.end);
-        count += 1;
-    }
-    Some((run, count))
 }
 
 /// Gives the working threads what was read, a handful of frames at a time.
@@ -220,14 +197,6 @@ fn hand_over<'w, 'b>(
     }
 }
 
-impl Read<'_> {
-    fn slice(&self, range: &Range<u64>) -> Option<&[u8]> {
-        let from = usize::try_from(range.start.checked_sub(self.start)?).ok()?;
-        let to = usize::try_from(range.end.checked_sub(self.start)?).ok()?;
-        self.bytes.get(from..to)
-    }
-}
-
 fn length(range: &Range<u64>) -> u64 {
     range.end.saturating_sub(range.start)
 }
@@ -242,7 +211,7 @@ fn write_all(restorer: &Restorer<'_>, jobs: &[Job], work: &Receiver<Work<'_, '_>
         match work {
             Work::Frames(read, frames) => {
                 for (range, wants) in frames {
-                    let stored = read.as_ref().and_then(|read| read.slice(&range));
+                    let stored = read.as_ref().and_then(|read| read.part.slice(&range));
                     restorer.write_frame(jobs, (stored, wants), &mut nearby);
                 }
             }

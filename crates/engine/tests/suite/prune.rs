@@ -13,13 +13,14 @@ use ownkey_engine::repository::Repository;
 use ownkey_engine::restore::{self, RestoreOptions};
 use ownkey_engine::tree::Browser;
 use ownkey_engine::{Class, Result};
-use ownkey_storage::{MemoryStorage, Storage};
+use ownkey_storage::{MemoryStorage, ObjectName, Storage};
 use ownkey_testkit::{Dump, Fault, Faulty, Moment, SeededRandom, tree};
 
 use crate::attacks::cbor::Cbor;
 use crate::attacks::forger::{Forger, Said, names_under, ready};
 use crate::attacks::records::record;
 use crate::attacks::scene::{copy, fast_folder, write};
+use crate::hook::{Before, Hooked};
 use crate::world::{Heard, World};
 
 /// A machine, a tree, its snapshots, and what the tree was at each of them.
@@ -315,6 +316,32 @@ pub(crate) fn half_dead(seed: u64) -> (House, ObjectHash) {
 }
 
 /// Epochs of the objects under these prefixes.
+/// Nobody reads a pack as a whole.
+#[derive(Debug)]
+struct InParts(Arc<dyn Storage>);
+
+impl Before for InParts {
+    fn inner(&self) -> &Arc<dyn Storage> {
+        &self.0
+    }
+
+    fn create(&self, _: &ObjectName) {}
+
+    fn get(&self, name: &ObjectName) {
+        assert!(!is_pack(name.as_str()), "{name} was read as a whole");
+    }
+}
+
+#[test]
+fn of_a_pack_that_is_emptied_only_what_is_needed_is_read() {
+    let (mut house, _) = half_dead(1_207);
+    let parts: Arc<dyn Storage> = Arc::new(Hooked(InParts(house.storage.clone())));
+    let storage = std::mem::replace(&mut house.storage, parts);
+    assert!(house.prune(&THOROUGH).unwrap().moved > 0);
+    house.storage = storage;
+    house.assert_whole();
+}
+
 fn epochs(house: &House, prefixes: &[&str]) -> BTreeSet<u32> {
     let dump = house.dump();
     let under = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
