@@ -218,3 +218,51 @@ fn a_profile_says_once_what_stays_and_the_space_is_given_back() {
     std::fs::write(&config, "[profile.default.retention]\nkeep-lats = 1\n").expect("settings");
     run(&["forget"]).ended(2).well_said();
 }
+
+/// Bytes that do not compress, other ones for each seed.
+fn noise(seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        state.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(1 << 20).collect()
+}
+
+#[test]
+fn a_policy_gives_back_the_space_of_what_was_forgotten_before_it_and_not_of_what_it_forgets() {
+    let home = Home::with_repository();
+    home.make_source();
+    let source = home.text("src");
+    let mut first = Vec::new();
+    for seed in 1..=3 {
+        std::fs::write(home.path("src/notes.txt"), noise(seed)).expect("a file");
+        home.run(&["backup", &source]).ok();
+        first = ids(&home);
+    }
+    let policy = ["forget", "--keep-last"];
+    let run = |more: &[&str]| home.run(&[&policy[..], more].concat()).ok().well_said();
+
+    let nothing_before = run(&["2"]);
+    assert!(
+        !nothing_before.out.contains("deleted"),
+        "{}",
+        nothing_before.out
+    );
+    home.run(&["unforget", &first[0]]).ok();
+    // What was had back is the newest entry, and the oldest backup.
+    run(&["2"]);
+
+    let kept = run(&["1", "--no-prune"]);
+    assert!(!kept.out.contains("deleted"), "{}", kept.out);
+    home.run(&["unforget", &first[1]]).ok();
+    let pruned = run(&["1"]);
+    assert!(pruned.out.contains("deleted"), "{}", pruned.out);
+    assert!(pruned.out.contains("forgot 1 snapshot"), "{}", pruned.out);
+    home.run(&["unforget", &first[0]]).ended(1).well_said();
+    // What this run forgot is still there.
+    home.run(&["unforget", &first[1]]).ok();
+    home.run(&["check", "--read-data"]).ok();
+}

@@ -1,6 +1,8 @@
 //! `ownkey prune`
 
+use ownkey_engine::Error;
 use ownkey_engine::prune::{self, FreshReads, Options, Renew, Report, Unused};
+use ownkey_engine::unforget;
 use serde_json::json;
 
 use crate::context::Context;
@@ -11,6 +13,9 @@ use crate::session::Session;
 use crate::size;
 use crate::ui::progress::{Progress, Work};
 use crate::ui::show;
+
+/// Space worth a prune that nobody asked for, in a hundred of what packs take.
+const WORTH_FROM: u64 = 10;
 
 /// How far to go.
 #[derive(Debug, clap::Args)]
@@ -80,6 +85,34 @@ pub(crate) fn prune(cx: &Context, session: &mut Session, limits: Limits) -> Resu
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Prune);
     let report = prune::run(&mut session.repository, &options(limits), &monitor)?;
     monitor.finish();
+    told(cx, &report, &monitor)
+}
+
+/// Gives back the space of what was forgotten before, if it is worth it. What is forgotten from now on can be had back.
+pub(crate) fn when_worth_it(cx: &Context, session: &mut Session) -> Result<(), Failure> {
+    // Else there is little to find, and looking for it reads every folder.
+    if !session.repository.may_read() || unforget::forgotten(&session.repository)?.is_empty() {
+        return Ok(());
+    }
+    let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Prune);
+    let options = Options {
+        // Nobody asked for it, so nothing is tried out for it either.
+        fresh_reads: FreshReads::Claimed,
+        worth_from: WORTH_FROM,
+        ..options(Limits::default())
+    };
+    let report = match prune::run(&mut session.repository, &options, &monitor) {
+        Err(Error::StaleReads(_)) => return Ok(()),
+        report => report?,
+    };
+    monitor.finish();
+    match report.deleted.objects {
+        0 => Ok(()),
+        _ => told(cx, &report, &monitor),
+    }
+}
+
+fn told(cx: &Context, report: &Report, monitor: &Progress) -> Result<(), Failure> {
     let (deleted, time) = (report.deleted, show::duration(monitor.elapsed()));
     match (deleted.objects, report.kept_by_storage) {
         (0, 0) => cx.ui.line("there is nothing to prune")?,
@@ -91,8 +124,8 @@ pub(crate) fn prune(cx: &Context, session: &mut Session, limits: Limits) -> Resu
             show::counted(report.emptied.objects, "pack", "packs"),
         ))?,
     }
-    asides(cx, &report)?;
-    summary(cx, &report, "pruned")
+    asides(cx, report)?;
+    summary(cx, report, "pruned")
 }
 
 /// Says what that would be.
@@ -119,6 +152,7 @@ fn options(limits: Limits) -> Options {
         renew: Renew::Nothing,
         // It would not be open for this purpose else.
         fresh_reads: FreshReads::Probed,
+        worth_from: 0,
     }
 }
 

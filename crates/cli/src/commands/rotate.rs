@@ -53,6 +53,7 @@ fn reencrypt(cx: &Context) -> Result<Class, Failure> {
         max_moved: None,
         renew: Renew::EarlierEpochs,
         fresh_reads: FreshReads::Probed,
+        worth_from: 0,
     };
     let report = prune::run(&mut session.repository, &options, &monitor)?;
     monitor.finish();

@@ -51,6 +51,15 @@ pub struct Tally {
     pub bytes: u64,
 }
 
+impl Report {
+    /// Whether so many in a hundred of all bytes in packs would be given back.
+    fn is_worth(&self, percent: u64) -> bool {
+        let freed = self.dropped.bytes.saturating_add(self.emptied.bytes);
+        let given_back = u128::from(freed.saturating_sub(self.moved));
+        given_back * 100 >= u128::from(self.packs.bytes) * u128::from(percent)
+    }
+}
+
 impl Tally {
     fn add(&mut self, bytes: u64) {
         self.objects += 1;
@@ -110,6 +119,9 @@ pub fn run(
     let mut prune = Prune::begin(repository, options, monitor)?;
     let (plan, report) = prune.plan(options)?;
     prune.report = report;
+    if !report.is_worth(options.worth_from) {
+        return Ok(report);
+    }
     let forsaken = prune
         .shelf
         .forsaken(&prune.index, prune.session.repository())?;
@@ -341,4 +353,24 @@ fn outlook(held: &[Holding], plan: &Plan, shelf: &Shelf) -> Report {
         report.moved = report.moved.saturating_add(*live);
     }
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prune_is_worth_what_it_gives_back_and_not_what_it_moves() {
+        let bytes = |bytes| Tally { objects: 1, bytes };
+        let report = Report {
+            packs: bytes(1_000),
+            dropped: bytes(60),
+            emptied: bytes(100),
+            moved: 60,
+            ..Report::default()
+        };
+        assert!(report.is_worth(10));
+        assert!(!report.is_worth(11));
+        assert!(Report::default().is_worth(0));
+    }
 }

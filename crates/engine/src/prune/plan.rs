@@ -53,6 +53,8 @@ pub struct Options {
     pub renew: Renew,
     /// Why the storage can be pruned at all.
     pub fresh_reads: FreshReads,
+    /// So many in a hundred of all bytes in packs must be given back, or nothing is done.
+    pub worth_from: u64,
 }
 
 impl Default for Options {
@@ -62,6 +64,7 @@ impl Default for Options {
             max_moved: None,
             renew: Renew::default(),
             fresh_reads: FreshReads::default(),
+            worth_from: 0,
         }
     }
 }

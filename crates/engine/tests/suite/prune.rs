@@ -38,6 +38,7 @@ pub(crate) const THOROUGH: Options = Options {
     max_moved: None,
     renew: Renew::Nothing,
     fresh_reads: prune::FreshReads::Claimed,
+    worth_from: 0,
 };
 
 impl House {

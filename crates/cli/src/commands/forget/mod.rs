@@ -47,6 +47,9 @@ pub(crate) struct ForgetArgs {
     /// Afterwards give back the space, as `ownkey prune` does; then nothing can be had back
     #[arg(long, conflicts_with = "dry_run")]
     prune: bool,
+    /// Keep also what earlier runs forgot; else a policy gives its space back where that is a tenth of all
+    #[arg(long, conflicts_with = "prune")]
+    no_prune: bool,
     #[command(flatten)]
     retention: Retention,
 }
@@ -73,6 +76,11 @@ pub(crate) fn run(cx: &Context, args: &ForgetArgs) -> Result<Class, Failure> {
         true => args.judged(cx, &session, &retention.policy())?,
         false => args.named(cx, &session)?,
     };
+    let pruned = match by_policy && !args.dry_run && !args.prune && !args.no_prune {
+        true => prune::when_worth_it(cx, &mut session),
+        false => Ok(()),
+    };
+    // Whatever kept the space from being given back keeps no snapshot.
     if !args.dry_run && !going.is_empty() {
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
         forget::run(&mut session.repository, &going, &monitor)?;
@@ -82,7 +90,7 @@ pub(crate) fn run(cx: &Context, args: &ForgetArgs) -> Result<Class, Failure> {
     if args.prune {
         prune::prune(cx, &mut session, prune::Limits::default())?;
     }
-    Ok(Class::Ok)
+    pruned.map(|()| Class::Ok)
 }
 
 impl ForgetArgs {
@@ -163,7 +171,7 @@ impl ForgetArgs {
             show::count(left),
         ))?;
         if gone > 0 && !self.dry_run && !self.prune {
-            cx.ui.remark("until `ownkey prune` gives back their space, `ownkey unforget ID` has them back; `ownkey snapshots --forgotten` lists them")?;
+            cx.ui.remark("until `ownkey prune` or a later `forget` gives back their space, `ownkey unforget ID` has them back; `ownkey snapshots --forgotten` lists them")?;
         }
         cx.ui.json(
             "summary",
