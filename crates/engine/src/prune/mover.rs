@@ -5,10 +5,10 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use ownkey_crypto::{ChunkId, FrameEntry};
 
 use super::needs::Needs;
@@ -16,7 +16,7 @@ use crate::backup::framer::{Chunk, Framer, Store};
 use crate::chunks::{Chunks, damaged, is_damage};
 use crate::error::{Error, Result};
 use crate::format::entry::PackName;
-use crate::index::{Claim, PackEntry};
+use crate::index::{Claim, Filed, PackEntry};
 use crate::lock::lock;
 use crate::monitor::Monitor;
 use crate::packer::Frame;
@@ -33,6 +33,20 @@ pub(super) struct Mover<'m> {
     pub(super) monitor: &'m dyn Monitor,
 }
 
+/// Needed frames of one pack that are read together: where each lies, and its number.
+struct Job {
+    filed: Arc<Filed>,
+    run: Range<u64>,
+    frames: Vec<(Range<u64>, u32)>,
+}
+
+/// How it goes.
+#[derive(Default)]
+struct Progress {
+    damaged: Mutex<HashSet<PackName>>,
+    failed: Mutex<Option<Error>>,
+}
+
 impl Mover<'_> {
     /// Empties packs. Those that are damaged, or gone, are left out of the answer, and nothing must be done to
     /// them.
@@ -41,79 +55,102 @@ impl Mover<'_> {
         packs: &[PackEntry],
         store: &Store<'_>,
     ) -> Result<HashSet<PackName>> {
-        let emptied = Mutex::new(HashSet::new());
-        let failed = Mutex::new(None);
-        let (to_do, packs_left) = bounded(packs.len());
-        for pack in packs {
-            let _ = to_do.send(*pack);
-        }
-        drop(to_do);
+        let progress = Progress::default();
+        let workers = self.chunks.memory().openers();
         thread::scope(|scope| {
-            for _ in 0..self.chunks.memory().openers() {
-                let packs_left = packs_left.clone();
-                let (emptied, failed) = (&emptied, &failed);
+            let (to_do, jobs) = bounded(workers);
+            for _ in 0..workers {
+                let (jobs, progress) = (jobs.clone(), &progress);
                 scope.spawn(move || {
-                    let worked = self.work(&packs_left, store, emptied, failed);
-                    if let Err(error) = worked {
-                        lock(failed).get_or_insert(error);
-                    }
+                    let worked = self.work(&jobs, store, progress);
+                    worked.unwrap_or_else(|error| progress.fail(error));
                 });
             }
+            drop(jobs);
+            let handed_out = self.hand_out(packs, &to_do, &progress);
+            handed_out.unwrap_or_else(|error| progress.fail(error));
         });
-        match failed.into_inner() {
-            Ok(Some(error)) => Err(error),
-            Ok(None) => emptied.into_inner().map_err(|_| Error::WorkerLost),
-            Err(_) => Err(Error::WorkerLost),
+        if let Some(error) = lock(&progress.failed).take() {
+            return Err(error);
         }
+        let damaged = lock(&progress.damaged);
+        let names = packs.iter().map(|pack| pack.name);
+        Ok(names.filter(|name| !damaged.contains(name)).collect())
     }
 
-    fn work(
+    fn hand_out(
         &self,
-        packs: &Receiver<PackEntry>,
-        store: &Store<'_>,
-        emptied: &Mutex<HashSet<PackName>>,
-        failed: &Mutex<Option<Error>>,
+        packs: &[PackEntry],
+        to_do: &Sender<Job>,
+        progress: &Progress,
     ) -> Result<()> {
-        let mut framer = Framer::new(store)?;
-        let mut done = Vec::new();
         for pack in packs {
-            if self.monitor.cancelled() {
-                return Err(Error::Cancelled);
-            }
-            if lock(failed).is_some() {
-                return Ok(());
-            }
-            match self.pack(&pack, store, &mut framer) {
-                Ok(()) => done.push(pack.name),
+            let jobs = match self.jobs(pack) {
                 Err(error) if is_damage(&error) => {
-                    self.monitor.note(&format!("left where it is: {error}"));
+                    self.leave(pack, &error, progress);
+                    continue;
                 }
-                Err(error) => return Err(error),
+                jobs => jobs?,
+            };
+            for job in jobs {
+                // Nobody takes it once everybody has failed.
+                if to_do.send(job).is_err() {
+                    return Ok(());
+                }
             }
         }
-        framer.flush()?;
-        lock(emptied).extend(done);
         Ok(())
     }
 
     /// Only what is needed is read: whatever else is damaged goes with the rest.
-    fn pack(&self, pack: &PackEntry, store: &Store<'_>, framer: &mut Framer<'_>) -> Result<()> {
+    fn jobs(&self, pack: &PackEntry) -> Result<Vec<Job>> {
         let filed = self.chunks.index().filed(pack.number)?;
-        let is_needed =
-            |(_, entry): &(u32, &FrameEntry)| entry.chunks.iter().any(|(id, _)| self.may_need(id));
-        let mut needed: Vec<(Range<u64>, (u32, &FrameEntry))> = (0..)
+        let is_needed = |entry: &FrameEntry| entry.chunks.iter().any(|(id, _)| self.may_need(id));
+        let mut needed: Vec<(Range<u64>, u32)> = (0..)
             .zip(filed.directory.frames())
-            .filter(is_needed)
-            .map(|(number, entry)| (entry.range(), (number, entry)))
+            .filter(|(_, entry)| is_needed(entry))
+            .map(|(number, entry)| (entry.range(), number))
             .collect();
         needed.sort_unstable_by_key(|(range, _)| range.start);
-        for (run, frames) in runs(&needed, pack.length) {
-            let part = self.chunks.part(pack, &run)?;
-            for (range, frame) in frames {
-                let stored = part.slice(range).ok_or_else(|| damaged(pack))?;
-                let opened = self.chunks.open_fetched((pack, *frame), stored)?;
-                self.frame((pack, frame.1), opened, (store, framer))?;
+        let jobs = runs(&needed, pack.length).map(|(run, frames)| Job {
+            filed: Arc::clone(&filed),
+            run,
+            frames: frames.to_vec(),
+        });
+        Ok(jobs.collect())
+    }
+
+    fn work(&self, jobs: &Receiver<Job>, store: &Store<'_>, progress: &Progress) -> Result<()> {
+        let mut framer = Framer::new(store)?;
+        for job in jobs {
+            if self.monitor.cancelled() {
+                return Err(Error::Cancelled);
             }
+            if lock(&progress.failed).is_some() {
+                return Ok(());
+            }
+            match self.job(&job, store, &mut framer) {
+                Err(error) if is_damage(&error) => self.leave(&job.filed.pack, &error, progress),
+                done => done?,
+            }
+        }
+        framer.flush()
+    }
+
+    fn leave(&self, pack: &PackEntry, error: &Error, progress: &Progress) {
+        if lock(&progress.damaged).insert(pack.name) {
+            self.monitor.note(&format!("left where it is: {error}"));
+        }
+    }
+
+    fn job(&self, job: &Job, store: &Store<'_>, framer: &mut Framer<'_>) -> Result<()> {
+        let pack = &job.filed.pack;
+        let part = self.chunks.part(pack, &job.run)?;
+        for (range, number) in &job.frames {
+            let entry = job.filed.frame(*number)?;
+            let stored = part.slice(range).ok_or_else(|| damaged(pack))?;
+            let opened = self.chunks.open_fetched((pack, (*number, entry)), stored)?;
+            self.frame((pack, entry), opened, (store, framer))?;
         }
         Ok(())
     }
@@ -148,5 +185,11 @@ impl Mover<'_> {
 
     fn may_need(&self, id: &ChunkId) -> bool {
         self.needs.may_need(id)
+    }
+}
+
+impl Progress {
+    fn fail(&self, error: Error) {
+        lock(&self.failed).get_or_insert(error);
     }
 }
