@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::Restorer;
+use super::called::Called;
 use super::filter::Verdict;
 use super::finish::LeftDir;
 use super::trail::Trail;
@@ -20,6 +21,8 @@ pub(super) struct Level {
     pub(super) folder: Folder,
     /// Names the snapshot has in it, where others are to be removed.
     pub(super) names: Option<HashSet<Name>>,
+    /// Names of what was put there.
+    pub(super) called: Called,
 }
 
 /// Whether a directory is there to put something in.
@@ -82,6 +85,20 @@ pub(super) fn look(
         _ if restorer.tree.is_none() => Ok(None),
         _ => restorer.dir(&level.path)?.look(name),
     }
+}
+
+/// Whether the target would take an entry for another one that is put there.
+pub(super) fn meets_another(restorer: &Restorer<'_>, level: &mut Level, name: &Name) -> bool {
+    let Some(tree) = &restorer.tree else {
+        return false;
+    };
+    let path = &level.path;
+    // Where that cannot be tried out, nothing can be made either, and that is told.
+    level.called.meets(name, || {
+        let dir = restorer.dir(path);
+        let ignores_case = dir.and_then(|dir| dir.ignores_case(tree.partials()));
+        ignores_case.ok()
+    })
 }
 
 pub(super) fn make_folder(

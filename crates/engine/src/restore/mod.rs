@@ -20,6 +20,7 @@
 //! that is the promise of [`target`](crate::target), through which everything here goes.
 
 mod budget;
+mod called;
 mod filter;
 mod finish;
 pub(crate) mod layout;

@@ -7,9 +7,10 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::called::Called;
 use super::filter::{EntryKind, Verdict};
 use super::layout::Layout;
-use super::level::{Contents, Folder, Level, look, make_folder};
+use super::level::{Contents, Folder, Level, look, make_folder, meets_another};
 use super::trail::Trail;
 use super::window::{Job, Link, Window, full};
 use super::{Extras, Restorer, pipeline, unusable};
@@ -20,7 +21,7 @@ use crate::list::{Start, Step, Walk, join};
 use crate::lock::lock;
 use crate::monitor::Figure;
 use crate::source::Stat;
-use crate::target::{Decision, TargetTree};
+use crate::target::{Decision, TargetError, TargetTree};
 use crate::tree::Found;
 
 /// Restores everything from `start` but what has to wait for the end.
@@ -34,6 +35,7 @@ pub(super) fn plan(restorer: &Restorer<'_>, start: &Start) -> Result<()> {
             contents: Contents::Some,
         },
         names: names.filter(|_| start.directory().is_some()),
+        called: Called::default(),
     };
     thread::scope(|scope| {
         // No window waits: one is filled while another is written.
@@ -156,6 +158,9 @@ impl Planner<'_, '_> {
                 .judge(&join(Path::new("/"), &path), kind, level.verdict);
         match (verdict, &mut node.kind) {
             (Verdict::Leave, _) | (Verdict::Pass, NodeKind::File { .. }) => {}
+            _ if meets_another(self.restorer, level, &node.name) => {
+                self.restorer.target_failed(&path, TargetError::Alike);
+            }
             (_, NodeKind::Directory { content }) => {
                 // Thousands of levels may wait here; the walk has the content.
                 *content = Stream::default();
@@ -176,6 +181,7 @@ impl Planner<'_, '_> {
             verdict,
             folder: Folder::Virtual,
             names,
+            called: Called::default(),
         };
         self.levels.push(level);
         if verdict == Verdict::Take && !self.is_ready() {

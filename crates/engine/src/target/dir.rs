@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::fs::{self, AtFlags, Mode, RenameFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::error::TargetError;
@@ -140,6 +140,18 @@ impl TargetDir {
             Err(SourceError::Vanished) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether it knows its entries by their names in any case.
+    pub(crate) fn ignores_case(&self, partials: &Partials) -> Result<bool, TargetError> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let (partial, _) = self.make_partial(partials, "make a file to try out", |name| {
+            fs::openat(&self.dir, name.as_os_str(), flags, Mode::RUSR | Mode::WUSR)
+        })?;
+        let upper = Name::new(&partial.as_bytes().to_ascii_uppercase());
+        let found = upper.map_or(Ok(None), |upper| self.look(&upper));
+        self.discard(&partial);
+        Ok(found?.is_some())
     }
 
     /// What the directory itself is.
@@ -380,5 +392,20 @@ mod tests {
         assert_eq!(std_fs::read_dir(outside.path()).unwrap().count(), 0);
         // Both happened, or nothing was raced.
         assert!(written > 0, "{written} written, {refused} refused");
+    }
+
+    #[test]
+    fn whether_case_is_ignored_is_tried_out_and_nothing_is_left_of_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = TargetDir::open_root(folder.path()).expect("opened");
+        let entries = || std_fs::read_dir(folder.path()).expect("listed").count();
+        assert!(!dir.ignores_case(&Partials::new([7; 16])).expect("tried"));
+        assert_eq!(entries(), 0);
+        // As a file system shows it that ignores case: the name is there in capitals.
+        let next = Partials::new([8; 16]).next().expect("a name");
+        let capitals = next.as_os_str().to_str().expect("text").to_uppercase();
+        std_fs::write(folder.path().join(capitals), "").expect("written");
+        assert!(dir.ignores_case(&Partials::new([8; 16])).expect("tried"));
+        assert_eq!(entries(), 1);
     }
 }

@@ -17,6 +17,11 @@ pub enum TargetError {
     /// A folder with contents stands where something else belongs.
     #[error("a folder that is not empty is in the way; remove it or restore elsewhere")]
     FolderInTheWay,
+    /// The target ignores case, and has another entry under this name.
+    #[error(
+        "its name differs only in case from that of another entry beside it, and the file system there takes both for one; restore it elsewhere"
+    )]
+    Alike,
     /// Somebody else changed the target during the restore.
     #[error("it was replaced by somebody else during the restore")]
     Replaced,

@@ -47,7 +47,7 @@ pub(crate) struct ForgetArgs {
     /// Afterwards give back the space, as `ownkey prune` does; then nothing can be had back
     #[arg(long, conflicts_with = "dry_run")]
     prune: bool,
-    /// Keep also what earlier runs forgot; else a policy gives its space back where that is a tenth of all
+    /// Keep the space of what earlier runs forgot; else a run with a policy gives it back where that is a tenth of all
     #[arg(long, conflicts_with = "prune")]
     no_prune: bool,
     #[command(flatten)]
