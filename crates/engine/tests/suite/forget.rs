@@ -7,11 +7,15 @@ use ownkey_engine::check::{self, ReadData};
 use ownkey_engine::forget::{self, By, Every, Policy, pin, place};
 use ownkey_engine::format::entry::EntryRef;
 use ownkey_engine::format::time::Clock as _;
+use ownkey_engine::monitor::Silent;
 use ownkey_engine::repository::Repository;
+use ownkey_engine::unforget;
 use ownkey_engine::{Error, Result};
+use ownkey_testkit::{Fault, Moment};
 
 use crate::access::{Case, USUAL};
 use crate::attacks::scene::write;
+use crate::prune::House;
 use crate::world::World;
 
 const PRUNER: Capabilities = USUAL.and(Capabilities::PRUNE);
@@ -175,4 +179,103 @@ fn what_a_thief_of_a_machine_backs_up_evicts_nothing_of_another_machine() {
     let after = going(&case.desk, &here, &daily(3));
     assert_eq!(after.difference(&of(device, &after)).count(), before.len());
     assert!(after.is_superset(&before));
+}
+
+/// Something to say of the oldest of two snapshots.
+struct Saying {
+    what: &'static str,
+    before: fn(&mut Repository) -> Result<()>,
+    say: fn(&mut Repository) -> Result<()>,
+    is_said: fn(&Repository) -> bool,
+}
+
+fn forget_oldest(repository: &mut Repository) -> Result<()> {
+    let oldest = repository.snapshots()[0].entry();
+    forget::run(repository, &[oldest].into(), &Silent).map(drop)
+}
+
+fn pin_oldest(repository: &mut Repository) -> Result<()> {
+    let oldest = repository.snapshots()[0].entry();
+    pin::add(repository, &[oldest].into(), &Silent).map(drop)
+}
+
+fn unpin_oldest(repository: &mut Repository) -> Result<()> {
+    let oldest = repository.snapshots()[0].entry();
+    pin::remove(repository, &[oldest].into(), &Silent).map(drop)
+}
+
+fn have_oldest_back(repository: &mut Repository) -> Result<()> {
+    let forgotten = unforget::forgotten(repository)?;
+    unforget::run(repository, &forgotten[0], &Silent).map(drop)
+}
+
+const SAYINGS: [Saying; 4] = [
+    Saying {
+        what: "forget",
+        before: |_| Ok(()),
+        say: forget_oldest,
+        is_said: |repository| repository.snapshots().len() == 1,
+    },
+    Saying {
+        what: "pin",
+        before: |_| Ok(()),
+        say: pin_oldest,
+        is_said: |repository| repository.pinned().len() == 1,
+    },
+    Saying {
+        what: "unpin",
+        before: pin_oldest,
+        say: unpin_oldest,
+        is_said: |repository| repository.pinned().is_empty(),
+    },
+    Saying {
+        what: "unforget",
+        before: forget_oldest,
+        say: have_oldest_back,
+        is_said: |repository| repository.snapshots().len() == 2,
+    },
+];
+
+#[test]
+fn what_is_said_of_snapshots_can_die_at_any_change_and_be_said_again() {
+    let ready = |saying: &Saying| {
+        let mut house = House::new(1_310);
+        for state in 0..2 {
+            house.fill_a_little(state);
+            house.backup();
+        }
+        (saying.before)(&mut house.world.open(&house.storage).unwrap()).unwrap();
+        house.faulty.disarm();
+        house
+    };
+    for saying in &SAYINGS {
+        let house = ready(saying);
+        (saying.say)(&mut house.world.open(&house.storage).unwrap()).unwrap();
+        let changes = house.faulty.changes();
+        assert!(changes >= 1, "{}", saying.what);
+        for at in 0..changes {
+            for moment in [Moment::Before, Moment::After] {
+                let case = format!("{} {at} {moment:?}", saying.what);
+                let mut house = ready(saying);
+                let mut repository = house.world.open(&house.storage).unwrap();
+                house.faulty.arm(Fault::crash(at, moment));
+                (saying.say)(&mut repository).unwrap_err();
+                house.faulty.disarm();
+                drop(repository);
+                let mut repository = house.world.open(&house.storage).unwrap();
+                if !(saying.is_said)(&repository) {
+                    (saying.say)(&mut repository).unwrap();
+                }
+                assert!((saying.is_said)(&repository), "{case}");
+                let standing = repository.snapshots().len();
+                drop(repository);
+                house.fill_a_little(2);
+                house.backup();
+                let repository = house.world.open(&house.storage).unwrap();
+                assert_eq!(repository.snapshots().len(), standing + 1, "{case}");
+                let report = check::run(&repository, ReadData::All, &Silent).unwrap();
+                assert_eq!(report.findings, [], "{case}");
+            }
+        }
+    }
 }

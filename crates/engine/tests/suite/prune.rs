@@ -316,7 +316,6 @@ pub(crate) fn half_dead(seed: u64) -> (House, ObjectHash) {
     (house, ids[1])
 }
 
-/// Epochs of the objects under these prefixes.
 /// Nobody reads a pack as a whole.
 #[derive(Debug)]
 struct InParts(Arc<dyn Storage>);
@@ -343,6 +342,7 @@ fn of_a_pack_that_is_emptied_only_what_is_needed_is_read() {
     house.assert_whole();
 }
 
+/// Epochs of the objects under these prefixes.
 fn epochs(house: &House, prefixes: &[&str]) -> BTreeSet<u32> {
     let dump = house.dump();
     let under = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
