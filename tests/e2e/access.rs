@@ -214,6 +214,21 @@ fn a_new_password_opens_and_the_old_one_does_not() {
     guessable.ended(2).says("can be guessed").well_said();
 }
 
+/// Which slot is tried first is a matter of chance: each round fails every second time where that matters.
+#[test]
+fn a_password_may_be_taken_again_and_be_the_same_as_before() {
+    let home = Home::with_snapshot();
+    let mut password = None;
+    for new in [NEW_PASSWORD, PASSWORD, PASSWORD, NEW_PASSWORD, PASSWORD] {
+        let mut passwd = home.command(&["key", "passwd", "--kdf-memory", "64"]);
+        passwd.env("OWNKEY_NEW_PASSWORD", new);
+        password.map(|old| passwd.env("OWNKEY_PASSWORD", old));
+        run(&mut passwd).ok();
+        password = Some(new);
+        run(home.elsewhere(&["snapshots"]).env("OWNKEY_PASSWORD", new)).ok();
+    }
+}
+
 #[test]
 fn a_new_password_costs_what_this_program_says_whatever_the_old_slot_said() {
     let home = Home::with_snapshot();

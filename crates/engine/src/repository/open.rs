@@ -147,17 +147,38 @@ impl View {
 }
 
 impl Opening<'_> {
+    /// A password may open slots of former days too: what leads to nobody who is let in is passed by.
     fn run(self, repo: RepoId, header: Header, credential: Credential<'_>) -> Result<Repository> {
+        let mut passed = Vec::new();
+        loop {
+            let state = State::of(self.environment, &repo, self.io.location());
+            let seed = match unlock::seed(&self.io, &repo, &state, (credential, &passed)) {
+                // Perhaps what is there now is another repository, and this machine has a key of it.
+                Err(Error::NotEnrolled(_)) if header == Header::Expected => {
+                    return self.settled(credential);
+                }
+                Err(Error::WrongCredential { .. }) if !passed.is_empty() => {
+                    return Err(Error::NoGrant);
+                }
+                seed => seed?,
+            };
+            let slot = seed.slot;
+            match (self.run_with((repo, header), state, seed, credential), slot) {
+                (Err(Error::NoGrant), Some(slot)) => passed.push(slot),
+                (opened, _) => return opened,
+            }
+        }
+    }
+
+    fn run_with(
+        &self,
+        (repo, header): (RepoId, Header),
+        state: State,
+        unlock::Seed { seed, slots, .. }: unlock::Seed,
+        credential: Credential<'_>,
+    ) -> Result<Repository> {
         let (environment, monitor, earlier) = (self.environment, self.monitor, self.view.earlier());
         let now = earlier.is_none();
-        let state = State::of(environment, &repo, self.io.location());
-        let unlock::Seed { seed, slots } = match unlock::seed(&self.io, &repo, &state, credential) {
-            // Perhaps what is there now is another repository, and this machine has a key of it.
-            Err(Error::NotEnrolled(_)) if header == Header::Expected => {
-                return self.settled(credential);
-            }
-            seed => seed?,
-        };
         let state_key = Arc::new(LocalStateKey::from_seed(&seed));
         let holder = Holder::new(&seed, Arc::clone(&environment.random));
         let grants = holder.identity.public().grant_name(&repo);
@@ -211,7 +232,7 @@ impl Opening<'_> {
         }
         let mut repository = Repository {
             environment: environment.clone(),
-            io: self.io,
+            io: self.io.clone(),
             keys: Arc::new(keys),
             roster,
             shown,

@@ -31,6 +31,8 @@ pub enum Credential<'a> {
     DeviceKey(&'a DeviceKey),
     /// A password, alone or with the kit secret of its slot.
     Password(&'a Password, Option<&'a KitSecret>),
+    /// The same for one slot: a password may open several, of former days.
+    PasswordIn(&'a Password, Option<&'a KitSecret>, &'a ObjectHash),
     /// The recovery key of the kit.
     RecoveryKey(&'a RecoveryKey),
     /// What recovery contacts gave back.
@@ -44,9 +46,10 @@ impl Credential<'_> {
     }
 }
 
-/// A seed, and the slots that were looked through for it.
+/// A seed, where it was, and the slots that were looked through for it.
 pub(super) struct Seed {
     pub(super) seed: IdentitySeed,
+    pub(super) slot: Option<ObjectHash>,
     pub(super) slots: Vec<ObjectName>,
 }
 
@@ -54,18 +57,24 @@ impl Seed {
     fn own(seed: IdentitySeed) -> Self {
         Self {
             seed,
+            slot: None,
             slots: Vec::new(),
         }
     }
 }
 
-/// The seed that `credential` gives.
+/// The seed that `credential` gives, in a slot that was not passed by.
 pub(super) fn seed(
     io: &Io,
     repo: &RepoId,
     state: &State,
-    credential: Credential<'_>,
+    (credential, passed): (Credential<'_>, &[ObjectHash]),
 ) -> Result<Seed> {
+    let look = |credential, open: &Opener<'_>| {
+        from_slots(io, repo, credential, |slot, hash| {
+            (!passed.contains(hash)).then(|| open(slot, hash)).flatten()
+        })
+    };
     match credential {
         Credential::Device => state
             .load_device_key(Guard::Nothing)?
@@ -73,20 +82,32 @@ pub(super) fn seed(
             .ok_or_else(|| Error::NotEnrolled(location(io.location()))),
         Credential::DeviceKey(key) => Ok(Seed::own(key.0.duplicate())),
         Credential::Password(password, kit) => {
-            from_slots(io, repo, "password", |slot| match (slot.kind(), kit) {
-                (SlotKind::Password, _) => Some(slot.open_with_password(password)),
-                (SlotKind::PasswordKit, Some(kit)) => {
-                    Some(slot.open_with_password_kit(password, kit))
-                }
-                _ => None,
-            })
+            look("password", &|slot, _| with_password(slot, password, kit))
         }
-        Credential::Contacts(secret) => from_slots(io, repo, "secret of the contacts", |slot| {
+        Credential::PasswordIn(password, kit, only) => look("password", &|slot, hash| {
+            (hash == only).then(|| with_password(slot, password, kit))?
+        }),
+        Credential::Contacts(secret) => look("secret of the contacts", &|slot, _| {
             (slot.kind() == SlotKind::Contacts).then(|| slot.open_with_contacts(secret))
         }),
-        Credential::RecoveryKey(key) => from_slots(io, repo, "recovery key", |slot| {
+        Credential::RecoveryKey(key) => look("recovery key", &|slot, _| {
             (slot.kind() == SlotKind::RecoveryKey).then(|| slot.open_with_recovery_key(key))
         }),
+    }
+}
+
+/// Opens a slot, if it is one to try.
+type Opener<'o> = dyn Fn(&Slot, &ObjectHash) -> Option<Result<SlotContent, SlotError>> + 'o;
+
+fn with_password(
+    slot: &Slot,
+    password: &Password,
+    kit: Option<&KitSecret>,
+) -> Option<Result<SlotContent, SlotError>> {
+    match (slot.kind(), kit) {
+        (SlotKind::Password, _) => Some(slot.open_with_password(password)),
+        (SlotKind::PasswordKit, Some(kit)) => Some(slot.open_with_password_kit(password, kit)),
+        _ => None,
     }
 }
 
@@ -99,7 +120,7 @@ fn from_slots(
     io: &Io,
     repo: &RepoId,
     credential: &'static str,
-    open: impl Fn(&Slot) -> Option<Result<SlotContent, SlotError>>,
+    open: impl Fn(&Slot, &ObjectHash) -> Option<Result<SlotContent, SlotError>>,
 ) -> Result<Seed> {
     let mut tried = 0;
     let mut damaged = None;
@@ -107,14 +128,17 @@ fn from_slots(
     let names = || there.iter().map(|(hash, _)| layout::slot(hash)).collect();
     for (hash, bytes) in &there {
         let outcome = match Slot::parse(bytes, hash, repo) {
-            Ok(slot) => open(&slot),
+            Ok(slot) => open(&slot, hash),
             Err(source) => Some(Err(source)),
         };
         match outcome {
             None => {}
             Some(Ok(SlotContent { seed, .. })) => {
-                let slots = names();
-                return Ok(Seed { seed, slots });
+                return Ok(Seed {
+                    seed,
+                    slot: Some(*hash),
+                    slots: names(),
+                });
             }
             Some(Err(SlotError::WrongCredential)) => tried += 1,
             Some(Err(source)) => {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ownkey_engine::access::Admin;
+use ownkey_engine::Error;
+use ownkey_engine::access::{Admin, slots_of};
 use ownkey_engine::repository::{Credential, PasswordWay, Way};
 use serde_json::json;
 
@@ -44,9 +45,14 @@ pub(super) fn run(cx: &Context, args: &PasswdArgs) -> Result<Class, Failure> {
         cost,
         kit: kit.as_ref(),
     });
-    Admin::of(&mut session.repository, &monitor)?.add_way_back("password", &way)?;
+    let added = Admin::of(&mut session.repository, &monitor)?.add_way_back("password", &way)?;
     monitor.finish();
-    let session = session.reopen(cx, Credential::Password(&password, kit.as_ref()))?;
+    let slots = slots_of(&session.repository)?;
+    let slot = slots.into_iter().find(|slot| slot.device == added);
+    let slot = slot.ok_or(Error::NoGrant)?.slot;
+    // That one, although the old password may be the same.
+    let credential = Credential::PasswordIn(&password, kit.as_ref(), &slot);
+    let session = session.reopen(cx, credential)?;
     let epoch = replace(cx, session, &old)?;
     cx.ui.line(
         "the password is changed: the old one opens nothing that is written from now on, and no machine has to be \
