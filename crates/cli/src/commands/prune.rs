@@ -102,12 +102,12 @@ pub(crate) fn when_worth_it(cx: &Context, session: &mut Session) -> Result<(), F
         ..options(Limits::default())
     };
     let report = match prune::run(&mut session.repository, &options, &monitor) {
-        Err(Error::StaleReads(_)) => return Ok(()),
+        Err(Error::StaleReads(_) | Error::NotAllowed(_)) => return Ok(()),
         report => report?,
     };
     monitor.finish();
-    match report.deleted.objects {
-        0 => Ok(()),
+    match (report.deleted.objects, report.kept_by_storage) {
+        (0, 0) => Ok(()),
         _ => told(cx, &report, &monitor),
     }
 }

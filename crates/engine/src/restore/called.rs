@@ -25,13 +25,29 @@ impl Called {
         name: &Name,
         ignores_case: impl FnOnce() -> Option<bool>,
     ) -> bool {
-        let without_case = String::from_utf8_lossy(name.as_bytes()).to_lowercase();
-        let is_new = self.seen.insert(self.key.hash_one(without_case));
+        let hash = match std::str::from_utf8(name.as_bytes()) {
+            Ok(text) => {
+                let without_case = text.chars().flat_map(without_case);
+                self.key.hash_one(without_case.collect::<String>())
+            }
+            Err(_) => self.key.hash_one(name.as_bytes()),
+        };
+        let is_new = self.seen.insert(hash);
         if !is_new && self.ignores_case.is_none() {
             self.ignores_case = ignores_case();
         }
         !is_new && self.ignores_case == Some(true)
     }
+}
+
+/// File systems fold letter by letter, by way of capitals: ς is Σ is σ, and ß stays what it is.
+fn without_case(letter: char) -> impl Iterator<Item = char> {
+    let mut capital = letter.to_uppercase();
+    let capital = match (capital.next(), capital.next()) {
+        (Some(one), None) => one,
+        _ => letter,
+    };
+    capital.to_lowercase()
 }
 
 #[cfg(test)]
@@ -51,6 +67,8 @@ mod tests {
         }
         assert!(called.meets(&name("NOTES"), || Some(true)));
         assert!(called.meets(&name("STRAßE"), nobody_asks));
+        assert!(!called.meets(&name("ΟΔΟΣ.txt"), nobody_asks));
+        assert!(called.meets(&name("οδος.txt"), nobody_asks));
 
         let mut called = Called::default();
         assert!(!called.meets(&name("notes"), nobody_asks));

@@ -93,7 +93,7 @@ pub(super) fn meets_another(restorer: &Restorer<'_>, level: &mut Level, name: &N
         return false;
     };
     let path = &level.path;
-    // Where that cannot be tried out, nothing can be made either, and that is told.
+    // Where that cannot be tried out yet, it is asked again; where it never can, nothing can be made either.
     level.called.meets(name, || {
         let dir = restorer.dir(path);
         let ignores_case = dir.and_then(|dir| dir.ignores_case(tree.partials()));

@@ -158,7 +158,8 @@ impl Planner<'_, '_> {
                 .judge(&join(Path::new("/"), &path), kind, level.verdict);
         match (verdict, &mut node.kind) {
             (Verdict::Leave, _) | (Verdict::Pass, NodeKind::File { .. }) => {}
-            _ if meets_another(self.restorer, level, &node.name) => {
+            // A folder on the way to something is made only if that is there, and does not count.
+            (Verdict::Take, _) if meets_another(self.restorer, level, &node.name) => {
                 self.restorer.target_failed(&path, TargetError::Alike);
             }
             (_, NodeKind::Directory { content }) => {

@@ -35,14 +35,16 @@ pub(super) fn batch(root: &Root, names: &[ObjectName]) -> Vec<Result<(), Fault>>
             });
             removed.collect::<Vec<_>>()
         };
-        let shares = folders.chunks(share);
+        let mut shares = folders.chunks(share);
+        let own = shares.next().unwrap_or_default();
         let workers: Vec<_> = shares
             .map(|share| scope.spawn(move || remove_from(share)))
             .collect();
-        for (nth, removed) in workers
-            .into_iter()
-            .flat_map(|worker| worker.join().unwrap_or_default())
-        {
+        let mut removed = remove_from(own);
+        for worker in workers {
+            removed.extend(worker.join().unwrap_or_default());
+        }
+        for (nth, removed) in removed {
             if let Some(result) = results.get_mut(nth) {
                 *result = removed;
             }

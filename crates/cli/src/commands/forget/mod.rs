@@ -72,15 +72,16 @@ pub(crate) fn run(cx: &Context, args: &ForgetArgs) -> Result<Class, Failure> {
         false => Purpose::Write,
     };
     let mut session = Session::open_to(cx, purpose)?;
+    if by_policy && !args.dry_run && !args.prune && !args.no_prune {
+        // Before anything is judged: what this run forgets is not meant.
+        prune::when_worth_it(cx, &mut session).map_err(|failure| {
+            failure.hint("nothing was forgotten; with --no-prune, `forget` leaves the space alone")
+        })?;
+    }
     let going = match by_policy {
         true => args.judged(cx, &session, &retention.policy())?,
         false => args.named(cx, &session)?,
     };
-    let pruned = match by_policy && !args.dry_run && !args.prune && !args.no_prune {
-        true => prune::when_worth_it(cx, &mut session),
-        false => Ok(()),
-    };
-    // Whatever kept the space from being given back keeps no snapshot.
     if !args.dry_run && !going.is_empty() {
         let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Opening);
         forget::run(&mut session.repository, &going, &monitor)?;
@@ -90,7 +91,7 @@ pub(crate) fn run(cx: &Context, args: &ForgetArgs) -> Result<Class, Failure> {
     if args.prune {
         prune::prune(cx, &mut session, prune::Limits::default())?;
     }
-    pruned.map(|()| Class::Ok)
+    Ok(Class::Ok)
 }
 
 impl ForgetArgs {
