@@ -1,7 +1,7 @@
 //! `ownkey prune`
 
 use ownkey_engine::Error;
-use ownkey_engine::prune::{self, FreshReads, Options, Renew, Report, Unused};
+use ownkey_engine::prune::{self, FreshReads, Options, Report, Unused};
 use ownkey_engine::unforget;
 use serde_json::json;
 
@@ -149,10 +149,9 @@ fn options(limits: Limits) -> Options {
     Options {
         max_unused: limits.max_unused,
         max_moved: limits.max_repack_size,
-        renew: Renew::Nothing,
         // It would not be open for this purpose else.
         fresh_reads: FreshReads::Probed,
-        worth_from: 0,
+        ..Options::default()
     }
 }
 

@@ -50,10 +50,9 @@ fn reencrypt(cx: &Context) -> Result<Class, Failure> {
     let monitor = Progress::start(&cx.ui, &cx.interrupt, Work::Prune);
     let options = Options {
         max_unused: Unused::Any,
-        max_moved: None,
         renew: Renew::EarlierEpochs,
         fresh_reads: FreshReads::Probed,
-        worth_from: 0,
+        ..Options::default()
     };
     let report = prune::run(&mut session.repository, &options, &monitor)?;
     monitor.finish();

@@ -32,11 +32,13 @@ impl Called {
             }
             Err(_) => self.key.hash_one(name.as_bytes()),
         };
-        let is_new = self.seen.insert(hash);
-        if !is_new && self.ignores_case.is_none() {
+        if self.seen.insert(hash) {
+            return false;
+        }
+        if self.ignores_case.is_none() {
             self.ignores_case = ignores_case();
         }
-        !is_new && self.ignores_case == Some(true)
+        self.ignores_case == Some(true)
     }
 }
 

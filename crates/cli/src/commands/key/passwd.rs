@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ownkey_engine::Error;
-use ownkey_engine::access::{Admin, slots_of};
+use ownkey_engine::access::Admin;
 use ownkey_engine::repository::{Credential, PasswordWay, Way};
 use serde_json::json;
 
@@ -47,9 +47,9 @@ pub(super) fn run(cx: &Context, args: &PasswdArgs) -> Result<Class, Failure> {
     });
     let added = Admin::of(&mut session.repository, &monitor)?.add_way_back("password", &way)?;
     monitor.finish();
-    let slots = slots_of(&session.repository)?;
-    let slot = slots.into_iter().find(|slot| slot.device == added);
-    let slot = slot.ok_or(Error::NoGrant)?.slot;
+    let member = session.repository.roster().member(&added);
+    let slot = member.and_then(|member| member.slots.iter().next().copied());
+    let slot = slot.ok_or(Error::NoGrant)?;
     // That one, although the old password may be the same.
     let credential = Credential::PasswordIn(&password, kit.as_ref(), &slot);
     let session = session.reopen(cx, credential)?;
